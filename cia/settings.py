@@ -1,0 +1,294 @@
+"""The one settings tree: what can be set, what each value means, and where it came from.
+
+Layers, later ones win: the defaults below, ``params.yaml``, ``params.<profile>.yaml``, and ``CIA_*`` environment
+variables (``CIA_RAG__RATE_LIMIT=20`` sets ``rag.rate_limit``). Three variables stand outside the tree:
+``CIA_HOME`` (the state folder), ``CIA_PROFILE`` (``local`` or ``cluster``) and ``CIA_PARAMS`` (another ``params.yaml``).
+A secret is never a setting: settings name the environment variable that holds it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cia.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "CIA_"
+OUTSIDE_THE_TREE = frozenset({"CIA_HOME", "CIA_PROFILE", "CIA_PARAMS"})
+
+
+class Section(BaseModel):
+    """A group of settings: immutable, and closed to unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CorpusSettings(Section):
+    """Which repositories, and which of their files."""
+
+    sources: list[str] = Field(
+        default=["pypi:httpx==0.28.1", "pypi:click==8.3.3"], description="What the pipeline and the demo index."
+    )
+    max_file_bytes: int = Field(default=2_000_000, gt=0, description="Larger files are skipped and counted.")
+
+
+class ChunkingSettings(Section):
+    """How files are cut."""
+
+    max_lines: int = Field(default=120, gt=0, description="A longer definition is cut between statements.")
+    class_outline_lines: int = Field(default=60, gt=0, description="A longer class becomes its outline plus a chunk per member.")
+
+
+class IndexSettings(Section):
+    """Where vectors live and which model makes them."""
+
+    qdrant_url: str | None = Field(default=None, description="A Qdrant server; null keeps the index in CIA_HOME.")
+    qdrant_api_key_variable: str = Field(default="QDRANT_API_KEY", description="Environment variable with the API key.")
+    collection: str = Field(default="code_chunks", description="Name of the collection on the server.")
+    embedding_model: str = Field(
+        default="static",
+        description="static | minilm | sentence-transformers:NAME | openai:MODEL (with embedding_url).",
+    )
+    embedding_url: str | None = Field(default=None, description="OpenAI-compatible embeddings endpoint.")
+    embedding_api_key_variable: str = Field(default="EMBEDDING_API_KEY", description="Variable with its key.")
+
+
+class RetrievalSettings(Section):
+    """What a search returns."""
+
+    limit: int = Field(default=10, gt=0, le=100, description="Results of a search that names no limit.")
+    candidates: int = Field(default=200, gt=0, description="Hits taken from each vector before ranking.")
+
+
+class ModelSettings(Section):
+    """The language model behind the answers, at an OpenAI-compatible address."""
+
+    base_url: str | None = Field(default=None, description="vLLM, for example http://127.0.0.1:8001/v1; null: extractive.")
+    base_model: str = Field(default="code-assistant-base", description="The name under which vLLM serves the base model.")
+    api_key_variable: str = Field(default="CIA_MODEL_API_KEY", description="Variable with the API key, if it wants one.")
+    context_tokens: int = Field(default=1024, gt=0, description="The model's window: prompt plus answer.")
+    answer_tokens: int = Field(default=160, gt=0, description="The longest answer.")
+    timeout_seconds: float = Field(default=30.0, gt=0, description="After this and one retry the answer is extractive.")
+
+
+class AnsweringSettings(Section):
+    """What goes into the prompt and when to abstain."""
+
+    context_chunks: int = Field(default=5, gt=0, le=50, description="Chunks shown to the model, best first.")
+    use_base_model: bool = Field(
+        default=False, description="Let the base model answer when no adapter is in Production; otherwise extractive."
+    )
+
+
+class DatasetSettings(Section):
+    """Question-answer pairs made from the code."""
+
+    pairs_per_repo: int = Field(default=200, gt=0, description="How many pairs to make from each repository at most.")
+    evaluation_share: float = Field(default=0.2, gt=0, lt=1, description="Share of files kept for evaluation.")
+    unanswerable_share: float = Field(default=0.1, ge=0, lt=1, description="Share of questions the code does not answer.")
+    seed: int = Field(default=7, description="Fixes sampling and the split.")
+
+
+class TrainingSettings(Section):
+    """LoRA fine-tuning."""
+
+    base_model: str = Field(default="local", description="'local' makes the small model here; or a path or hub name.")
+    quantization: Literal["none", "nf4"] = Field(default="none", description="nf4 is QLoRA (bitsandbytes).")
+    rank: int = Field(default=8, gt=0, description="LoRA rank.")
+    alpha: int = Field(default=16, gt=0, description="LoRA alpha.")
+    target_modules: list[str] = Field(
+        default=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+        description="Layers that get an adapter.",
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate.")
+    steps: int = Field(default=60, gt=0, description="Optimiser steps.")
+    batch_size: int = Field(default=4, gt=0, description="Sequences a step.")
+    max_tokens: int = Field(default=512, gt=0, description="Longer sequences are cut from the left of the context.")
+    seed: int = Field(default=7, description="Fixes initialisation and order.")
+
+
+class EvaluationSettings(Section):
+    """Scoring and the promotion gate."""
+
+    questions: int = Field(default=40, gt=0, description="Evaluation questions a run, at most.")
+    judge: str = Field(default="offline", description="'offline', or the base URL of an OpenAI-compatible judge.")
+    judge_model: str = Field(default="judge", description="Model name at that address.")
+    judge_api_key_variable: str = Field(default="JUDGE_API_KEY", description="Variable with its key.")
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of the bootstrap interval.")
+    gain_metrics: list[str] = Field(
+        default=["citation_recall", "faithfulness"], description="The interval's lower end must be above 0 on one of these."
+    )
+    tolerance: float = Field(default=0.02, ge=0, description="No other metric's mean may fall by more than this.")
+    minimum: dict[str, float] = Field(
+        default={"faithfulness": 0.5, "answer_relevancy": 0.5}, description="Floors below which nothing is promoted."
+    )
+
+
+class RegistrySettings(Section):
+    """MLflow."""
+
+    tracking_uri: str | None = Field(default=None, description="An MLflow server; null: SQLite under CIA_HOME.")
+    model_name: str = Field(default="code-assistant", description="The registered model.")
+    alias: str = Field(default="Production", description="The alias that serving follows.")
+    experiment: str = Field(default="code-assistant", description="Where runs are logged.")
+
+
+class RagSettings(Section):
+    """The HTTP server."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=0, le=65535, description="0 takes a free port.")
+    rate_limit: int = Field(default=100, gt=0, description="Requests a minute and user.")
+    max_question_chars: int = Field(default=4000, gt=0, description="Longer questions get 422.")
+    max_body_bytes: int = Field(default=65_536, gt=0, description="Larger bodies get 413.")
+
+
+class ServingSettings(Section):
+    """vLLM, as started here or as an InferenceService."""
+
+    vllm_python: str = Field(default=".venv-vllm/bin/python", description="Interpreter of vLLM's own environment.")
+    port: int = Field(default=8001, ge=0, le=65535, description="0 takes a free port.")
+    max_lora_rank: int = Field(default=16, gt=0, description="The largest adapter rank that vLLM accepts.")
+    start_timeout_seconds: float = Field(default=240.0, gt=0, description="vLLM must be ready within this.")
+
+
+class TracingSettings(Section):
+    """Langfuse; off unless both key variables are set."""
+
+    langfuse_url: str | None = Field(default=None, description="Base URL; null: LANGFUSE_BASE_URL or off.")
+    public_key_variable: str = Field(default="LANGFUSE_PUBLIC_KEY", description="Variable with the public key.")
+    secret_key_variable: str = Field(default="LANGFUSE_SECRET_KEY", description="Variable with the secret key.")
+
+
+class PipelineSettings(Section):
+    """Kubeflow Pipelines."""
+
+    engine: Literal["local", "kubeflow"] = Field(default="local", description="Where `cia pipeline run` runs.")
+    host: str | None = Field(default=None, description="Address of the KFP API for `cia pipeline submit`.")
+    namespace: str = Field(default="kubeflow", description="Namespace of the runs.")
+    image: str = Field(default="code-assistant-pipeline:0.1.0", description="The image every component runs in.")
+    caching: bool = Field(default=True, description="Reuse steps whose inputs have not changed.")
+
+
+class Settings(Section):
+    """All settings. ``home`` is the only folder that the assistant writes to."""
+
+    profile: Literal["local", "cluster"] = "local"
+    home: Path = Path(".cia")
+    corpus: CorpusSettings = CorpusSettings()
+    chunking: ChunkingSettings = ChunkingSettings()
+    index: IndexSettings = IndexSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+    model: ModelSettings = ModelSettings()
+    answering: AnsweringSettings = AnsweringSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    registry: RegistrySettings = RegistrySettings()
+    rag: RagSettings = RagSettings()
+    serving: ServingSettings = ServingSettings()
+    tracing: TracingSettings = TracingSettings()
+    pipeline: PipelineSettings = PipelineSettings()
+
+
+def load_settings(profile: str | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings for ``profile`` (default: ``CIA_PROFILE``, else ``local``).
+
+    Raises SettingsError that names the key, the file or variable it stands in, and what is allowed there.
+    """
+    environment = os.environ if environment is None else environment
+    profile = profile or environment.get("CIA_PROFILE") or "local"
+    if profile not in ("local", "cluster"):
+        raise SettingsError(f"CIA_PROFILE or --profile is {profile!r}; allowed: local, cluster")
+    params = Path(environment.get("CIA_PARAMS") or default_params_path())
+    tree: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    _merge(tree, _read_yaml(params), str(params), origin)
+    if profile != "local":
+        overlay = params.with_name(f"{params.stem}.{profile}{params.suffix}")
+        _merge(tree, _read_yaml(overlay), str(overlay), origin)
+    for name in sorted(environment):
+        if _is_setting(name):
+            keys = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            _merge(tree, _nested(keys, _parse_scalar(environment[name])), f"the variable {name}", origin)
+    tree["profile"] = profile
+    tree["home"] = Path(environment.get("CIA_HOME") or ".cia").absolute()
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, origin, params)) from None
+
+
+def default_params_path() -> Path:
+    """The ``params.yaml`` beside the package: the project's in a checkout, the packaged copy in an installation."""
+    package = Path(__file__).resolve().parent
+    checkout = package.parent / "params.yaml"
+    return checkout if checkout.exists() else package / "params.yaml"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"no settings file at {path}; set CIA_PARAMS to one, or restore it") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} must hold sections such as 'rag:', not a {type(content).__name__}")
+    return content
+
+
+def _merge(tree: dict[str, Any], layer: dict[str, Any], source: str, origin: dict[str, str], prefix: str = "") -> None:
+    for key, value in layer.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, dict) and isinstance(tree.get(key, {}), dict):
+            origin.setdefault(dotted, source)
+            _merge(tree.setdefault(key, {}), value, source, origin, f"{dotted}.")
+        else:
+            tree[key] = value
+            origin[dotted] = source
+
+
+def _is_setting(variable: str) -> bool:
+    # CIA_MODEL_API_KEY and its like hold a secret that a setting names; they are not settings themselves.
+    return variable.startswith(ENVIRONMENT_PREFIX) and variable not in OUTSIDE_THE_TREE and not variable.endswith("_KEY")
+
+
+def _nested(keys: list[str], value: Any) -> dict[str, Any]:
+    for key in reversed(keys):
+        value = {key: value}
+    return value  # type: ignore[no-any-return]
+
+
+def _parse_scalar(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _explain(error: ValidationError, origin: Mapping[str, str], params: Path) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    dotted = ".".join(path)
+    source = next((origin[".".join(path[:n])] for n in range(len(path), 0, -1) if ".".join(path[:n]) in origin), str(params))
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting '{dotted}' in {source}; allowed there: {', '.join(_keys_at(path[:-1]))}"
+    return f"setting '{dotted}' in {source} is {first.get('input')!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _keys_at(path: list[str]) -> list[str]:
+    model: type[BaseModel] = Settings
+    for part in path:
+        annotation = model.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return sorted(set(model.model_fields) - {"profile", "home"})
