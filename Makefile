@@ -1,0 +1,52 @@
+# Two commands matter: `make demo` and `make test`. Both set up what they need.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+SHELL := /bin/bash
+export OMP_NUM_THREADS ?= 2
+
+VENV := .venv
+VLLM := .venv-vllm
+TORCH := torch==2.13.0
+UV := $(VENV)/bin/uv pip install --quiet
+
+.PHONY: demo test lint setup bench-index bench-retrieval screenshots clean
+
+demo: setup
+	@$(VENV)/bin/cia demo
+
+test: setup
+	@$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.ready
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/mypy
+
+bench-index: $(VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.index_speed
+
+bench-retrieval: $(VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.retrieval
+
+screenshots: $(VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.page_screenshot
+
+setup: $(VENV)/.ready $(VLLM)/.ready
+
+# PyTorch goes through pip alone, which also finds a CPU build that lies on the machine or in PIP_FIND_LINKS; everything else through uv.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@echo "setting up $(VENV) (about 2 GB)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv $(TORCH)
+	@$(UV) --python $(VENV)/bin/python --constraint constraints.txt --editable '.[all,dev]'
+	@touch $@
+
+# vLLM pins packages that MLflow, DeepEval and Langfuse contradict, so it lives alone. The list is complete: nothing is resolved.
+$(VLLM)/.ready: constraints-vllm.txt | $(VENV)/.ready
+	@echo "setting up $(VLLM) (about 3 GB)"
+	@$(PYTHON) -m venv $(VLLM)
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	@$(UV) --python $(VLLM)/bin/python --no-deps --requirement constraints-vllm.txt
+	@touch $@
+
+clean:
+	rm -rf .cia build dist .pytest_cache .ruff_cache .mypy_cache
