@@ -63,5 +63,5 @@ def test_a_variable_that_holds_a_secret_is_not_taken_for_a_setting(tmp_path: Pat
 
 
 def test_a_missing_params_file_is_named() -> None:
-    with pytest.raises(SettingsError, match="/nowhere/params.yaml"):
+    with pytest.raises(SettingsError, match=r"/nowhere/params\.yaml"):
         load_settings(environment={"CIA_PARAMS": "/nowhere/params.yaml"})
