@@ -31,7 +31,7 @@ def replace_text(path: Path, text: str) -> None:
 def replace_bytes(path: Path, data: bytes) -> None:
     """Make ``path`` hold exactly ``data``, atomically. Raises OperationError when the disk refuses."""
     staging = _staging_path(path)
-    with _disk_errors(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with staging.open("wb") as file:
@@ -51,7 +51,7 @@ def replace_directory(path: Path) -> Iterator[Path]:
     A directory that stood at ``path`` is replaced. On an error the new one is removed and the old one stays.
     """
     staging = _staging_path(path)
-    with _disk_errors(path):
+    with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         staging.mkdir()
         try:
@@ -115,7 +115,8 @@ def _staging_path(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full or unwritable disk inside the block into an OperationError that names ``path``."""
     try:
         yield
     except OSError as error:
