@@ -1,0 +1,111 @@
+"""Whether a context supports a sentence about code, decided without a language model.
+
+A sentence counts as supported when its identifiers, file paths and numbers all stand in the context, most of its content words
+do so in the same place, the facts it states are found in the shape they have in code, and it does not negate what the place
+affirms. This is the lexical-overlap entailment of the early challenges (Dagan, Glickman, Magnini, The PASCAL Recognising Textual
+Entailment Challenge, 2006) with the structure of code added. It cannot judge a paraphrase that shares no words: ``tests/evaluation/judged_answers.jsonl`` measures how
+often it agrees with a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cia.evaluation.evidence import NEGATION, Evidence
+from cia.evaluation.relations import contradiction, subject_of
+from cia.evaluation.wording import CITATION, Wording, all_words, read_wording
+
+REQUIRED_WORD_SHARE = 0.6
+"""Of a sentence's content words, how many must stand in one place. Chosen on the judged answers; a phrase may be reworded."""
+
+REQUIRED_LINE_SHARE = 0.9
+"""Of a quoted block's lines, how many must stand in one place as they are."""
+
+NEGATION_WORD_SHARE = 0.5
+"""A line must share this much of a sentence before a missing or extra "not" counts against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``yes``: supported. ``no``: refuted. ``borderline``: nothing supports it. ``reason`` says why, unless supported."""
+
+    verdict: Literal["yes", "no", "borderline"]
+    reason: str = ""
+
+
+SUPPORTED = Finding("yes")
+
+
+def entails(evidence: Sequence[Evidence], claim: str) -> Finding:
+    """Return whether the evidence supports ``claim`` (a sentence, or a fenced code block as a quotation)."""
+    if claim.startswith("```"):
+        return _quoted(evidence, claim)
+    wording = read_wording(claim)
+    if wording.empty:
+        return Finding("borderline", "it states nothing that could be checked")
+    missing = _missing_facts(evidence, wording)
+    if missing:
+        return Finding("borderline", f"the context does not mention {missing}")
+    places = _places_about(evidence, wording)
+    best = max(places, key=lambda piece: _share(wording.words, piece.words), default=None)
+    if best is None or _share(wording.words, best.words) < REQUIRED_WORD_SHARE:
+        return Finding("borderline", "the context does not say this")
+    problem = contradiction(claim, evidence) or _negation_mismatch(claim, wording, best)
+    return Finding("no", problem) if problem else SUPPORTED
+
+
+def _missing_facts(evidence: Sequence[Evidence], wording: Wording) -> str:
+    for path in wording.paths:
+        if not any(piece.is_at(path) or path in piece.text for piece in evidence):
+            return path
+    for name in wording.names:
+        if not any(piece.has_name(name) for piece in evidence):
+            return f"`{name}`"
+    for number in sorted(wording.numbers):
+        if not any(piece.has_number(number) for piece in evidence):
+            return number
+    return ""
+
+
+def _places_about(evidence: Sequence[Evidence], wording: Wording) -> Sequence[Evidence]:
+    subject = subject_of(wording)
+    if not subject:
+        return evidence
+    # What is said of a definition must stand where that definition is, when it was retrieved at all.
+    return (
+        [piece for piece in evidence if piece.defines(subject)]
+        or [piece for piece in evidence if piece.has_name(subject)]
+        or evidence
+    )
+
+
+def _share(wanted: frozenset[str], present: frozenset[str]) -> float:
+    return len(wanted & present) / len(wanted) if wanted else 1.0
+
+
+def _negation_mismatch(claim: str, wording: Wording, place: Evidence) -> str:
+    if not wording.words:
+        return ""
+    lines = [(index, _share(wording.words, all_words(line))) for index, line in enumerate(place.lines)]
+    index, share = max(lines, key=lambda item: item[1], default=(0, 0.0))
+    if share < NEGATION_WORD_SHARE:
+        return ""
+    claimed = bool(NEGATION.search(CITATION.sub(" ", claim)))
+    nearby = place.lines[max(0, index - 1) : index + 2]
+    stated = bool(NEGATION.search(place.lines[index])) if not claimed else any(NEGATION.search(line) for line in nearby)
+    if claimed == stated:
+        return ""
+    return f"the code says the opposite: {place.lines[index].strip()[:80]!r}"
+
+
+def _quoted(evidence: Sequence[Evidence], block: str) -> Finding:
+    quoted = [
+        line.strip() for line in block.strip("`\n").split("\n") if line.strip() and line.strip() not in ("...", "…", "# ...")
+    ]
+    for piece in evidence:
+        present = {line.strip() for line in piece.lines}
+        if quoted and sum(line in present for line in quoted) / len(quoted) >= REQUIRED_LINE_SHARE:
+            return SUPPORTED
+    return Finding("no", "the quoted lines do not stand in the context like this")

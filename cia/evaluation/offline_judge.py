@@ -1,0 +1,97 @@
+"""The judge that needs no model: the same answer to the same prompt, on any machine.
+
+It answers the prompts of four DeepEval metrics: Faithfulness, Answer Relevancy, Contextual Precision and Contextual Recall.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from cia.evaluation.deepeval_prompts import JudgePrompt, read_prompt
+from cia.evaluation.entailment import Finding, entails
+from cia.evaluation.evidence import read_evidence, split_evidence
+from cia.evaluation.judge import Schema
+from cia.evaluation.wording import CITATION, FRAME_WORDS, STOP_WORDS, all_words, read_wording, sentences, stem
+
+RELEVANT_WORD_SHARE = 0.34
+"""Of the question's content words, how many a statement must share, when it names none of the question's identifiers."""
+
+CONTINUATION = re.compile(
+    r"^(?:it|its|this|that|these|those|they|then|otherwise|if|the (?:function|method|class|module|result|value))\b", re.IGNORECASE
+)
+
+_FRAME_STEMS = frozenset(stem(word) for word in STOP_WORDS | FRAME_WORDS)
+
+
+class OfflineJudge:
+    """A deterministic Judge: lexical and structural entailment, see ``cia.evaluation.entailment``."""
+
+    name = "offline"
+
+    def judge(self, prompt: str, schema: type[Schema]) -> Schema:
+        """Return the verdicts, or what is to be judged. Raises UnknownPromptError for a prompt that is not DeepEval 4.3's."""
+        return schema.model_validate(_answer(read_prompt(prompt)))
+
+
+def _answer(asked: JudgePrompt) -> dict[str, Any]:
+    match asked.task:
+        case "truths":
+            return {"truths": [piece for piece in re.split(r"\n\s*\n", asked.text) if piece.strip()]}
+        case "claims":
+            return {
+                "claims": [
+                    sentence for sentence in sentences(asked.text) if not CITATION.sub("", sentence).rstrip().endswith("?")
+                ]
+            }
+        case "statements":
+            return {"statements": sentences(asked.text)}
+        case "claim_verdicts":
+            evidence = split_evidence(asked.context)
+            return _verdicts(entails(evidence, claim) for claim in asked.items)
+        case "statement_verdicts":
+            return _verdicts(relevance(asked.question, asked.items))
+        case "node_verdicts":
+            return _verdicts(_usefulness(asked, node) for node in asked.items)
+        case "sentence_verdicts":
+            evidence = split_evidence(asked.context)
+            return _verdicts(_strict(entails(evidence, sentence)) for sentence in sentences(asked.expected))
+        case "reason":
+            return {"reason": "decided by the overlap of words, identifiers and facts; the verdicts say which failed"}
+
+
+def _verdicts(findings: Iterable[Finding]) -> dict[str, Any]:
+    return {"verdicts": [{"verdict": finding.verdict, "reason": finding.reason} for finding in findings]}
+
+
+def relevance(question: str, statements: Iterable[str]) -> list[Finding]:
+    """Return for each statement, in order, whether it is about what the question asks."""
+    asked = read_wording(question)
+    names = {part for name in asked.names for part in (name, re.split(r"\.|::|->", name)[-1])}
+    wanted = (asked.words | {stem for name in names for stem in all_words(name)}) - _FRAME_STEMS
+    findings: list[Finding] = []
+    for statement in statements:
+        said = all_words(CITATION.sub(" ", statement))
+        about_name = any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", statement) for name in names)
+        shared = len(wanted & said) / len(wanted) if wanted else 0.0
+        follows = bool(findings) and findings[-1].verdict == "yes" and bool(CONTINUATION.match(statement))
+        if statement.rstrip().endswith("?"):
+            findings.append(Finding("no", "it asks instead of answering"))
+        elif about_name or shared >= RELEVANT_WORD_SHARE or follows:
+            findings.append(Finding("yes"))
+        else:
+            findings.append(Finding("no", "it shares nothing with the question"))
+    return findings
+
+
+def _usefulness(asked: JudgePrompt, node: str) -> Finding:
+    piece = read_evidence(node)
+    if any(entails([piece], sentence).verdict == "yes" for sentence in sentences(asked.expected)):
+        return Finding("yes", f"it supports the expected answer: {piece.path or piece.text[:60]}")
+    return Finding("no", "nothing in the expected answer can be taken from it")
+
+
+def _strict(finding: Finding) -> Finding:
+    # Contextual recall knows only yes and no, and wants a reason for both.
+    return Finding("yes", "the context holds it") if finding.verdict == "yes" else Finding("no", finding.reason)
