@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cia.durable_files import replace_text
 from cia.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "CIA_"
@@ -110,15 +111,33 @@ class TrainingSettings(Section):
     batch_size: int = Field(default=4, gt=0, description="Sequences a step.")
     max_tokens: int = Field(default=512, gt=0, description="Longer sequences are cut from the left of the context.")
     seed: int = Field(default=7, description="Fixes initialisation and order.")
+    checkpoint_steps: int = Field(default=20, gt=0, description="Steps between the checkpoints that a killed run resumes from.")
+    timeout_seconds: int = Field(default=3600, gt=10, description="A training job that runs longer is stopped.")
+    base_vocabulary: int = Field(default=6144, ge=512, description="Tokens of the small model's tokenizer.")
+    base_hidden: int = Field(default=256, gt=0, multiple_of=64, description="Width of the small model: 64 for each attention head.")
+    base_layers: int = Field(default=6, gt=0, description="Depth of the small model.")
+    base_steps: int = Field(default=150, gt=0, description="Optimiser steps that the small model is pre-trained for.")
+    base_batch_size: int = Field(default=8, gt=0, description="Windows of code a pre-training step.")
+    base_tokens: int = Field(default=256, gt=1, description="Tokens of such a window.")
+    backend: Literal["local", "kubeflow"] = Field(default="local", description="Run jobs as a process here, or as TrainJobs.")
+    runtime: str = Field(default="code-assistant-qlora", description="ClusterTrainingRuntime of the TrainJobs.")
+    image: str = Field(default="code-assistant-trainer:0.1.0", description="Image of the TrainJobs.")
+    gpu_slices: int = Field(default=5, gt=0, description="Time slices of a GPU; a TrainJob takes all of them.")
+    node_selector: dict[str, str] = Field(
+        default={"nvidia.com/gpu.sharing-strategy": "time-slicing"}, description="Labels of the nodes that TrainJobs run on."
+    )
+    volume_claim: str = Field(default="code-assistant-training", description="Volume with the data, the models and the adapters.")
 
 
 class EvaluationSettings(Section):
     """Scoring and the promotion gate."""
 
     questions: int = Field(default=40, gt=0, description="Evaluation questions a run, at most.")
+    minimum_questions: int = Field(default=20, gt=0, description="Fewer are too few to tell: nothing is promoted.")
     judge: str = Field(default="offline", description="'offline', or the base URL of an OpenAI-compatible judge.")
     judge_model: str = Field(default="judge", description="Model name at that address.")
     judge_api_key_variable: str = Field(default="JUDGE_API_KEY", description="Variable with its key.")
+    judge_timeout_seconds: float = Field(default=60.0, gt=0, description="For one verdict; three tries, then it is a fail.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of the bootstrap interval.")
     gain_metrics: list[str] = Field(
         default=["citation_recall", "faithfulness"], description="The interval's lower end must be above 0 on one of these."
@@ -153,7 +172,12 @@ class ServingSettings(Section):
 
     vllm_python: str = Field(default=".venv-vllm/bin/python", description="Interpreter of vLLM's own environment.")
     port: int = Field(default=8001, ge=0, le=65535, description="0 takes a free port.")
-    max_lora_rank: int = Field(default=16, gt=0, description="The largest adapter rank that vLLM accepts.")
+    max_lora_rank: int = Field(default=16, gt=0, le=512, description="The largest adapter rank that vLLM accepts.")
+    max_adapters: int = Field(default=2, gt=0, description="Adapters in one batch: the old and the new while one is promoted.")
+    dtype: str = Field(default="auto", description="auto takes the checkpoint's; or float32, bfloat16, float16.")
+    enforce_eager: bool = Field(default=True, description="Skip compilation: starts sooner, generates slower.")
+    cpu_threads: int | None = Field(default=None, gt=0, description="Threads of a vLLM on the CPU; null: every core.")
+    cpu_kv_cache_gib: int = Field(default=1, gt=0, description="Memory for the KV cache of a vLLM on the CPU.")
     start_timeout_seconds: float = Field(default=240.0, gt=0, description="vLLM must be ready within this.")
 
 
@@ -173,6 +197,12 @@ class PipelineSettings(Section):
     namespace: str = Field(default="kubeflow", description="Namespace of the runs.")
     image: str = Field(default="code-assistant-pipeline:0.1.0", description="The image every component runs in.")
     caching: bool = Field(default=True, description="Reuse steps whose inputs have not changed.")
+    home_claim: str = Field(default="code-assistant-home", description="Volume claim mounted as CIA_HOME in every step.")
+    secret: str = Field(default="code-assistant", description="Kubernetes secret that the steps take keys from.")
+    secret_variables: dict[str, str] = Field(
+        default={"QDRANT_API_KEY": "qdrant-api-key", "JUDGE_API_KEY": "judge-api-key"},
+        description="Variable of a step: key in that secret. A key that is absent is left out.",
+    )
 
 
 class Settings(Section):
@@ -222,6 +252,20 @@ def load_settings(profile: str | None = None, environment: Mapping[str, str] | N
         return Settings.model_validate(tree)
     except ValidationError as error:
         raise SettingsError(_explain(error, origin, params)) from None
+
+
+def for_child_process(settings: Settings, directory: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment under which a child process loads exactly ``settings``, also when they were made in a program.
+
+    Writes them to ``directory/params.yaml``; variables that are no settings are passed on.
+    """
+    environment = os.environ if environment is None else environment
+    params = directory / "params.yaml"
+    tree = settings.model_dump(mode="json", exclude={"profile", "home"})
+    replace_text(params, yaml.safe_dump(tree, sort_keys=False))
+    kept = {name: value for name, value in environment.items() if not _is_setting(name)}
+    # The written tree already holds the overlay, so that the child needs none.
+    return kept | {"CIA_PARAMS": str(params), "CIA_HOME": str(settings.home), "CIA_PROFILE": "local"}
 
 
 def default_params_path() -> Path:
