@@ -1,0 +1,65 @@
+"""A stand-in for vLLM's interpreter that starts in a second, for what vLLM itself cannot be made to do on demand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cia.settings import Settings
+
+STAND_IN = '''#!{python}
+"""Takes vLLM's arguments, lists its models, loads adapters; has a child like vLLM's engine; dies when told to."""
+import json, os, subprocess, sys, time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+arguments = sys.argv[1:]
+def option(name):
+    return arguments[arguments.index(name) + 1]
+if os.environ.get("STAND_IN_FAILS"):
+    print("loading weights")
+    sys.exit("RuntimeError: " + os.environ["STAND_IN_FAILS"])
+engine = subprocess.Popen(["sleep", "600"])
+print("engine", engine.pid, flush=True)
+models = [option("--served-model-name")]
+if "--lora-modules" in arguments:
+    models += [module.partition("=")[0] for module in arguments[arguments.index("--lora-modules") + 1:]]
+
+class Handler(BaseHTTPRequestHandler):
+    def reply(self, code, document):
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(json.dumps(document).encode())
+    def do_GET(self):
+        self.reply(200, {{"data": [{{"id": name}} for name in models]}})
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/v1/load_lora_adapter" and "broken" in body["lora_path"]:
+            return self.reply(400, {{"error": {{"message": "rank 64 is greater than max_lora_rank 16"}}}})
+        models.append(body["lora_name"]) if "unload" not in self.path else models.remove(body["lora_name"])
+        self.reply(200, {{}})
+    def log_message(self, *_):
+        pass
+ThreadingHTTPServer((option("--host"), int(option("--port"))), Handler).serve_forever()
+'''
+
+
+@pytest.fixture
+def stand_in(settings: Settings, tmp_path: Path) -> Settings:
+    """Settings whose vLLM interpreter is the stand-in, on a free port."""
+    interpreter = tmp_path / "python"
+    interpreter.write_text(STAND_IN.format(python=sys.executable))
+    interpreter.chmod(0o755)
+    serving = settings.serving.model_copy(update={"vllm_python": str(interpreter), "port": 0, "start_timeout_seconds": 20.0})
+    settings.home.mkdir()
+    return settings.model_copy(update={"serving": serving})
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder that looks like a model."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    return folder
