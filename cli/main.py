@@ -5,9 +5,14 @@ Exit codes: 0 done, 1 the work failed, 2 the input was unusable, 130 interrupted
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import time
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -37,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code; errors are one line on stderr."""
+    # SIGTERM unwinds like Ctrl-C, so that what a command started is stopped and what it staged is removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _apply_profile(arguments)
         outcome = app(arguments, standalone_mode=False, prog_name="cia")
@@ -53,7 +60,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if usage := _usage_message(error):
             return _complain(usage, 2)
-        raise
+        return _complain(f"a fault in cia itself ({type(error).__name__}: {error}); the traceback is in {_keep_traceback()}", 1)
 
 
 def _apply_profile(arguments: list[str]) -> None:
@@ -82,6 +89,19 @@ def _usage_message(error: Exception) -> str | None:
     return f"{error.format_message().rstrip('.')}; see `{command} --help`"
 
 
+def _keep_traceback() -> Path:
+    log = Path(os.environ.get("CIA_HOME") or ".cia").absolute() / "logs" / "faults.log"
+    with contextlib.suppress(OSError):
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {traceback.format_exc()}\n")
+    return log
+
+
 def _complain(message: str, code: int) -> int:
     print(f"cia: {' '.join(message.split())}", file=sys.stderr)
     return code
+
+
+if __name__ == "__main__":
+    main()

@@ -16,10 +16,9 @@ MAY_IMPORT = {
     "rag_server": {"cia"},
     "runtimes": {"cia"},
     "inference_services": {"cia"},
-    "cluster": {"runtimes", "inference_services", "cia"},
     "components": {"runtimes", "inference_services", "cia"},
     "pipelines": {"components", "runtimes", "inference_services", "cia"},
-    "cli": {"pipelines", "components", "runtimes", "inference_services", "cluster", "rag_server", "cia"},
+    "cli": {"pipelines", "components", "runtimes", "inference_services", "rag_server", "cia"},
 }
 HEAVY = {"torch", "transformers", "kfp", "kserve", "kubernetes", "mlflow", "deepeval", "langfuse", "langchain", "scipy", "pandas"}
 

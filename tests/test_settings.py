@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from cia.errors import SettingsError
-from cia.settings import Settings, default_params_path, load_settings
+from cia.settings import Settings, default_params_path, for_child_process, load_settings
 
 
 def params_file(folder: Path, text: str, overlay: str = "") -> dict[str, str]:
@@ -65,3 +65,12 @@ def test_a_variable_that_holds_a_secret_is_not_taken_for_a_setting(tmp_path: Pat
 def test_a_missing_params_file_is_named() -> None:
     with pytest.raises(SettingsError, match=r"/nowhere/params\.yaml"):
         load_settings(environment={"CIA_PARAMS": "/nowhere/params.yaml"})
+
+
+def test_a_child_process_gets_the_very_same_settings(tmp_path: Path) -> None:
+    environment = params_file(tmp_path, "rag: {port: 1}") | {"CIA_HOME": str(tmp_path), "CIA_TRAINING__STEPS": "3"}
+    settings = load_settings(environment=environment)
+    child = for_child_process(settings, tmp_path / "state", environment | {"CIA_MODEL_API_KEY": "s3cret", "PATH": "/bin"})
+    assert load_settings(environment=child) == settings
+    assert child["CIA_MODEL_API_KEY"] == "s3cret"
+    assert "s3cret" not in (tmp_path / "state" / "params.yaml").read_text()

@@ -1,0 +1,140 @@
+"""``cia demo``: the whole assistant on this machine, from two code bases to answers over HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from cia.errors import OperationError
+from cia.leash import Leashed
+from cia.settings import Settings, for_child_process, load_settings
+from cli.progress_line import progress_line
+
+QUESTIONS = (
+    "Where are query parameters added to a URL in httpx?",
+    "How does httpx follow redirects?",
+    "How does click prompt the user for a missing option?",
+)
+ADDRESS = re.compile(rb"http://\S+")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("demo")(demo)
+
+
+def demo() -> None:
+    """Index two code bases, run the whole pipeline, serve the result, ask three questions over HTTP."""
+    settings = load_settings()
+    started = time.monotonic()
+    print(f"1. The pipeline on {' and '.join(settings.corpus.sources)}, through kfp.local")
+    _run_pipeline(settings)
+    verdict = _verdict(settings)
+    print(f"\n2. The gate\n   {verdict}")
+    with contextlib.ExitStack() as running:
+        print("\n3. Serving")
+        vllm_url = running.enter_context(_vllm(settings))
+        address = running.enter_context(_rag_server(settings, vllm_url))
+        print(f"   vLLM {vllm_url}\n   assistant {address}")
+        print("\n4. Three questions over HTTP")
+        for question in QUESTIONS:
+            _ask(address, question)
+        print(f"\nThe web page: {address}/   (all of this took {time.monotonic() - started:.0f} s)")
+        if sys.stdin.isatty() and sys.stdout.isatty():
+            print("Serving until Ctrl-C.")
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
+            print("\nstopping")
+
+
+def _run_pipeline(settings: Settings) -> None:
+    from cli.run_display import run_display
+    from pipelines import run_locally
+
+    with run_display() as display:
+        result = run_locally(settings, observe=display)
+    print(f"   {len(result.steps)} steps in {result.seconds:.0f} s; all output is in {result.log}")
+
+
+def _verdict(settings: Settings) -> str:
+    """Say which version answers and why, in one or two sentences."""
+    from cia.registry import Registry
+
+    registry = Registry(settings)
+    newest = registry.list()[0]
+    production = registry.production()
+    said = f"candidate {newest.name}:{newest.version}: {newest.reason}"
+    if production is None:
+        return (
+            f"{said}\n   Nothing is in Production: the answers below are extractive, quoted from the code, written by no model."
+        )
+    return f"{said}\n   {production.name}:{production.version} is in Production and answers below."
+
+
+@contextlib.contextmanager
+def _vllm(settings: Settings) -> Iterator[str]:
+    """Serve the base model and the adapter in Production with vLLM; yield the OpenAI-compatible address."""
+    from cia.registry import Registry
+
+    from inference_services.vllm_process import VllmProcess
+
+    registry = Registry(settings)
+    production = registry.production()
+    served = production or registry.list()[0]
+    adapters = {f"{production.name}:{production.version}": registry.fetch(production.version)} if production else {}
+    with (
+        progress_line("   vLLM") as progress,
+        VllmProcess(settings, Path(served.base_path), adapters=adapters, port=0, progress=progress) as vllm,
+    ):
+        yield vllm.base_url
+
+
+@contextlib.contextmanager
+def _rag_server(settings: Settings, vllm_url: str) -> Iterator[str]:
+    """Run ``cia serve`` with this model on a free port; yield its address once it is ready."""
+    model = settings.model.model_copy(update={"base_url": vllm_url})
+    environment = for_child_process(settings.model_copy(update={"model": model}), settings.home / "demo")
+    log = settings.home / "logs" / "rag_server.log"
+    with log.open("wb") as errors:
+        server = Leashed(
+            [sys.executable, "-m", "cli.main", "serve", "--port", "0"],
+            environment=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+    try:
+        assert server.process.stdout
+        for line in server.process.stdout:
+            if found := ADDRESS.search(line):
+                threading.Thread(target=server.process.stdout.read, daemon=True).start()
+                yield found.group().decode().rstrip("/")
+                return
+        raise OperationError(f"the server ended before it was ready; see {log}")
+    finally:
+        server.stop()
+
+
+def _ask(address: str, question: str) -> None:
+    import httpx
+
+    reply = httpx.post(f"{address}/v1/ask", json={"question": question}, timeout=120.0)
+    if reply.is_error:
+        raise OperationError(f"{address}/v1/ask answered {reply.status_code}: {reply.text[:300]}")
+    answer: dict[str, Any] = json.loads(reply.text)
+    answered_by = answer["model"] if answer["mode"] == "llm" else "extractive"
+    print(f"\n   ? {question}\n     [{answered_by}]")
+    for line in answer["answer"].splitlines():
+        print(f"     {line}")
+    for citation in answer["citations"]:
+        place = f"{citation['repo']}/{citation['file_path']}:{citation['line_start']}-{citation['line_end']}"
+        print(f"     -> {place}  {citation['symbol']}")

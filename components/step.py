@@ -1,0 +1,79 @@
+"""What every step shares: the image it runs in, and how it says what it is doing.
+
+A step announces itself in JSON lines on stdout: readable in the log of a pod, and what a local run draws its live line from.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from types import TracebackType
+from typing import Any
+
+from kfp import dsl
+
+from cia.settings import Settings, load_settings
+
+component = functools.partial(dsl.component, base_image=load_settings().pipeline.image, install_kfp_package=False)
+"""``dsl.component`` in the project's image. The image holds the project and kfp, so nothing is installed at run time."""
+
+EVENT_KEY = "cia_step"
+"""Marks a line of stdout as an announcement: ``{"cia_step": name, "event": "start|progress|done|failed", ...}``."""
+
+PROGRESS_EVERY_SECONDS = 0.5
+
+
+def read_event(line: str) -> dict[str, Any] | None:
+    """Return the announcement in a line of a step's output, None when there is none."""
+    start = line.find(f'{{"{EVENT_KEY}"')
+    if start < 0:
+        return None
+    try:
+        event = json.loads(line[start:])
+    except json.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+class Step:
+    """Announces the start, the progress and the end of a step; use it as a context manager around the work.
+
+    ``progress`` fits ``cia.progress.Progress``. ``summary`` is what the step did, in a few words. An error is announced
+    with its message.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.summary = ""
+        self._last = ("", 0.0)
+
+    def __enter__(self) -> Step:
+        self._started = time.monotonic()
+        self._announce("start")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        seconds = round(time.monotonic() - self._started, 2)
+        if error is None:
+            self._announce("done", summary=self.summary, seconds=seconds)
+        else:
+            self._announce("failed", summary=" ".join(str(error).split()) or type(error).__name__, seconds=seconds)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Announce how far the work is, at most twice a second and at every new stage."""
+        last_stage, last_time = self._last
+        now = time.monotonic()
+        if stage != last_stage or done == total or now - last_time >= PROGRESS_EVERY_SECONDS:
+            self._last = (stage, now)
+            self._announce("progress", stage=stage, done=done, total=total)
+
+    def _announce(self, event: str, **details: Any) -> None:
+        print(json.dumps({EVENT_KEY: self.name, "event": event, **details}), flush=True)
+
+
+def settings_with(**groups: dict[str, Any]) -> Settings:
+    """Return the settings of this environment with whole groups replaced by those that the run was submitted with."""
+    settings = load_settings()
+    sections = {name: type(getattr(settings, name)).model_validate(group) for name, group in groups.items()}
+    return settings.model_copy(update=sections)

@@ -1,0 +1,24 @@
+"""The parameters of a run, from the settings and the registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cia.registry import Registry
+
+from cia.settings import Settings
+
+
+def pipeline_arguments(settings: Settings) -> dict[str, Any]:
+    """Return what a run is started with. ``baseline`` is the version now in Production, "" when there is none.
+
+    The baseline is a parameter so that a cached evaluation is reused only while the same version is in Production.
+    """
+    production = Registry(settings).production()
+    return {
+        "sources": settings.corpus.sources,
+        "dataset": settings.dataset.model_dump(mode="json"),
+        "training": settings.training.model_dump(mode="json"),
+        "evaluation": settings.evaluation.model_dump(mode="json"),
+        "baseline": str(production.version) if production else "",
+    }

@@ -1,0 +1,29 @@
+"""Compile the pipelines to the packages that Kubeflow Pipelines takes: the same bytes every time."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from kfp import compiler
+
+from cia.durable_files import replace_bytes
+from cia.settings import Settings
+from pipelines.definitions import INDEX_PIPELINE_NAME, PIPELINE_NAME, define_code_assistant_pipeline, define_index_pipeline
+from pipelines.placement import place_on_kubeflow
+
+DEFINITIONS = {PIPELINE_NAME: define_code_assistant_pipeline, INDEX_PIPELINE_NAME: define_index_pipeline}
+
+
+def compile_pipelines(settings: Settings, directory: Path) -> list[Path]:
+    """Write ``<pipeline>.yaml`` for each pipeline into ``directory`` and return their paths."""
+    place = place_on_kubeflow(settings)
+    packages = []
+    with tempfile.TemporaryDirectory() as staging:
+        for name, define in DEFINITIONS.items():
+            compiled = Path(staging) / f"{name}.yaml"
+            compiler.Compiler().compile(define(settings, place), str(compiled))
+            target = directory / compiled.name
+            replace_bytes(target, compiled.read_bytes())
+            packages.append(target)
+    return packages
