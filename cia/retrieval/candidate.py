@@ -1,0 +1,73 @@
+"""A chunk under consideration: what the store knows of it, its scores, and what ranking reads off its path and name."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cia.retrieval.tokens import words
+
+_TESTS = re.compile(
+    r"(?:^|/)(?:tests?|testing|__tests__|specs?|e2e)/|(?:^|/)(?:test_[^/]*|[^/]*[_.](?:test|spec)|conftest|[^/]*Tests?)\.\w+$"
+)
+_EXAMPLES = re.compile(r"(?:^|/)(?:examples?|samples?|demos?|benchmarks?|bench|tutorials?|docs_src)/")
+_DOCUMENTATION = re.compile(
+    r"(?:^|/)(?:docs?|documentation)/|\.(?:md|rst|txt|adoc)$|(?:^|/)(?:README|CHANGE|HISTORY|AUTHORS)", re.IGNORECASE
+)
+_VENDORED = re.compile(
+    r"(?:^|/)(?:_?vendor(?:ed)?|third_party|node_modules|extern(?:al)?|_compat|compat|legacy|dist|generated)/"
+    r"|\.min\.js$|_pb2(?:_grpc)?\.pyi?$|\.generated\.\w+$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PathTraits:
+    """What a path says about a file."""
+
+    words: frozenset[str]
+    stem_words: tuple[str, ...]
+    is_test: bool
+    is_example: bool
+    is_documentation: bool
+    is_vendored: bool
+
+
+@lru_cache(maxsize=1 << 15)
+def path_traits(path: str) -> PathTraits:
+    """Return what ``path`` says."""
+    stem = path.rpartition("/")[2].partition(".")[0] or path.rpartition("/")[2]
+    if stem in ("__init__", "index", "mod", "main", "lib") and "/" in path:
+        stem = path.split("/")[-2]
+    return PathTraits(
+        words=frozenset(words(path.rpartition(".")[0] or path)),
+        stem_words=words(stem),
+        is_test=_TESTS.search(path) is not None,
+        is_example=_EXAMPLES.search(path) is not None,
+        is_documentation=_DOCUMENTATION.search(path) is not None,
+        is_vendored=_VENDORED.search(path) is not None,
+    )
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A chunk that may answer. ``dense`` is a cosine, ``sparse`` a BM25F score; 0 where the chunk was not near."""
+
+    repo: str
+    commit: str
+    id: int
+    payload: dict[str, Any]
+    dense: float = 0.0
+    sparse: float = 0.0
+    score: float = 0.0
+
+    @property
+    def file_path(self) -> str:
+        """The path inside the repository."""
+        return str(self.payload["file_path"])
+
+    @property
+    def symbol(self) -> str:
+        """The qualified name, or ""."""
+        return str(self.payload["symbol"])

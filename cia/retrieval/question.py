@@ -1,0 +1,80 @@
+"""What a question asks for, worked out from its words: names of code, files, quoted text, tests."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+
+from cia.retrieval.tokens import terms
+
+_PATH = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)*[\w-][\w.-]*\.[A-Za-z][A-Za-z0-9]{0,7}(?![\w/(])")
+_QUALIFIED = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|\\)[A-Za-z_$][\w$]*)+")
+_IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*")
+_SEPARATOR = re.compile(r"::|->|[.#\\]")
+_QUOTED = re.compile(r"`([^`\n]{2,200})`|\"([^\"\n]{3,200})\"|(?<!\w)'([^'\n]{3,200})'(?!\w)")
+_TESTS = re.compile(r"\b(?:tests?|tested|testing|unittests?|fixtures?|specs?|test_\w+|conftest)\b", re.IGNORECASE)
+_DOCUMENTATION = re.compile(r"\b(?:docs?|documentation|readme|changelog|tutorial|guide|release notes)\b", re.IGNORECASE)
+_EXAMPLES = re.compile(r"\b(?:examples?|demos?|samples?|benchmarks?)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question taken apart.
+
+    ``names`` are identifiers that look like code (qualified ones as written, with dots); ``paths`` look like files;
+    ``quoted`` is text in quotes. ``bare`` says that the question is nothing but one name or path.
+    """
+
+    text: str
+    terms: Counter[str]
+    names: tuple[str, ...]
+    paths: tuple[str, ...]
+    quoted: tuple[str, ...]
+    bare: bool
+    about_tests: bool
+    about_documentation: bool
+    about_examples: bool
+
+
+def take_apart(text: str) -> Question:
+    """Return what ``text`` asks for. Never fails: what is not recognised stays words."""
+    quoted = tuple(next(group for group in found if group) for found in _QUOTED.findall(text))
+    paths = tuple(dict.fromkeys(path for path in _PATH.findall(text) if looks_like_a_file(path)))
+    names = dict.fromkeys(_SEPARATOR.sub(".", found) for found in _QUALIFIED.findall(text))
+    names |= dict.fromkeys(word for word in _IDENTIFIER.findall(text) if looks_like_code(word))
+    names |= dict.fromkeys(part for part in quoted if _IDENTIFIER.fullmatch(part))
+    names |= dict.fromkeys(found[:-1] for found in re.findall(r"[A-Za-z_]\w+\(", text))
+    stripped = text.strip().rstrip("()?")
+    one_name = bool(_QUALIFIED.fullmatch(stripped) or _IDENTIFIER.fullmatch(stripped))
+    if one_name:
+        names[_SEPARATOR.sub(".", stripped)] = None
+    return Question(
+        text=text,
+        terms=Counter(terms(text)),
+        names=tuple(name for name in names if name not in paths),
+        paths=paths,
+        quoted=quoted,
+        bare=one_name or (len(paths) == 1 and paths[0] == text.strip()),
+        about_tests=_TESTS.search(text) is not None,
+        about_documentation=_DOCUMENTATION.search(text) is not None,
+        about_examples=_EXAMPLES.search(text) is not None,
+    )
+
+
+def looks_like_code(word: str) -> bool:
+    """Return whether a word is written as programmers write names, not as prose: ``to_dict``, ``QueryParams``, ``_urls``."""
+    inner = word.strip("_")
+    return "_" in word or any(before.islower() and after.isupper() for before, after in zip(inner, inner[1:], strict=False))
+
+
+def looks_like_a_file(path: str) -> bool:
+    """Return whether ``path`` has an extension that files have: ``_urls.py`` is one, ``QueryParams.add`` is not."""
+    return "/" in path or path.rpartition(".")[2].lower() in _EXTENSIONS
+
+
+_EXTENSIONS = frozenset(
+    "py pyi pyx js jsx mjs cjs ts tsx go rs java kt kts scala rb php c h cc cpp cxx hpp hh cs swift m mm lua pl sh bash zsh sql r"
+    " ex exs erl hs ml clj zig dart vue svelte html css scss less json yaml yml toml ini cfg conf xml md rst txt ipynb proto tf"
+    " gradle cmake dockerfile lock env".split()
+)

@@ -1,0 +1,201 @@
+"""Answers a question with the chunks that fit it best."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cia.corpus import Corpus
+from cia.errors import InputError, NotIndexedError, OperationError
+from cia.retrieval.candidate import Candidate
+from cia.retrieval.embedding import Embedder, open_embedder
+from cia.retrieval.filters import Query, matching_paths, parse_query
+from cia.retrieval.open_store import open_store
+from cia.retrieval.question import Question, take_apart
+from cia.retrieval.ranking import rank
+from cia.retrieval.result import SearchResponse, SearchResult
+from cia.retrieval.sparse import InverseFrequency, SparseTerms, query_vector
+from cia.retrieval.store import SCHEMA_VERSION, Condition, Generation, IndexedRepository
+from cia.settings import Settings
+
+MAX_LIMIT = 100
+EXACT_MATCHES = 50
+
+
+class Retriever:
+    """Searches the indexed repositories. Safe to share between threads; sees a new index as soon as it is complete."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = open_store(settings)
+        self._corpus = Corpus(settings)
+        self._lock = threading.Lock()
+        self._open: dict[str, tuple[object, Generation]] = {}
+        self._embedder: Embedder | None = None
+
+    def search(
+        self,
+        query: str,
+        repos: Sequence[str] | None = None,
+        limit: int | None = None,
+        languages: Sequence[str] = (),
+        path: str | None = None,
+    ) -> SearchResponse:
+        """Return the best chunks for ``query``, at most ``limit`` (default: the setting).
+
+        ``repos`` None searches all that is indexed, a sequence only those, an empty one nothing. ``repo:``, ``lang:`` and
+        ``path:`` inside the query narrow it further. Raises InputError for an empty or over-long query, NotIndexedError for
+        an unknown repository, OperationError for an index that this release cannot read.
+        """
+        limit = self._settings.retrieval.limit if limit is None else limit
+        if not 1 <= limit <= MAX_LIMIT:
+            raise InputError(f"the limit is {limit}; ask for 1 to {MAX_LIMIT} results")
+        asked = parse_query(query, repos, languages, path)
+        generations = self._generations(asked.repos)
+        if not generations:
+            return SearchResponse(query, ())
+        question = take_apart(asked.text)
+        idf = InverseFrequency(generation.lexicon for generation in generations).of(question.terms)
+        sparse = query_vector(question.terms, idf)
+        dense = self._embed(asked.text)
+        candidates: list[Candidate] = []
+        for generation in generations:
+            candidates += self._candidates(generation, asked, question, dense, sparse)
+        found = rank(question, candidates, idf)[:limit]
+        return SearchResponse(query, tuple(map(_result, found)), self._notices({candidate.repo for candidate in found}))
+
+    def repositories(self) -> list[IndexedRepository]:
+        """Return what is indexed, by name."""
+        return self._store.repositories()
+
+    def fingerprint(self, repos: Sequence[str] | None = None) -> str:
+        """Return a hash of what a search of ``repos`` reads: it changes with any commit, model or release of the index."""
+        records = [record for record in self._store.repositories() if repos is None or record.name in repos]
+        state = [(r.name, r.commit, r.generation, r.embedding_model, r.embedded, r.schema_version) for r in records]
+        return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
+
+    def close(self) -> None:
+        """Release what is open."""
+        with self._lock:
+            self._open.clear()
+        self._store.close()
+
+    def _generations(self, repos: Sequence[str] | None) -> list[Generation]:
+        names = [record.name for record in self._store.repositories()] if repos is None else list(repos)
+        return [self._generation(name) for name in names]
+
+    def _generation(self, repo: str) -> Generation:
+        version = self._store.version(repo)
+        if version is None:
+            raise NotIndexedError(f"no repository {repo!r} is indexed; `cia index SOURCE` adds one")
+        with self._lock:
+            known = self._open.get(repo)
+            if known is None or known[0] != version:
+                generation = self._store.open(repo)
+                self._check(generation.record)
+                known = self._open[repo] = (version, generation)
+            return known[1]
+
+    def _check(self, record: IndexedRepository) -> None:
+        if record.schema_version != SCHEMA_VERSION:
+            raise OperationError(
+                f"the index of {record.name} has format {record.schema_version}, this release reads {SCHEMA_VERSION};"
+                " run `cia index` on it again"
+            )
+        if record.embedding_model != self._model().name:
+            raise OperationError(
+                f"the index of {record.name} was made with {record.embedding_model}, the settings say {self._model().name};"
+                " run `cia index` on it again, or set index.embedding_model back"
+            )
+
+    def _model(self) -> Embedder:
+        if self._embedder is None:
+            self._embedder = open_embedder(self._settings.index)
+        return self._embedder
+
+    def _embed(self, text: str) -> NDArray[np.float32] | None:
+        vector = self._model().embed_question(text)
+        return vector if vector.any() else None
+
+    def _candidates(
+        self, generation: Generation, asked: Query, question: Question, dense: NDArray[np.float32] | None, sparse: SparseTerms
+    ) -> list[Candidate]:
+        condition = _condition(generation, asked)
+        if condition is None:
+            return []
+        limit = self._settings.retrieval.candidates
+        ids = {identifier for identifier, _ in generation.nearest_sparse(sparse, limit, condition)}
+        if dense is not None:
+            ids.update(identifier for identifier, _ in generation.nearest_dense(dense, limit, condition))
+        ids.update(_exact(generation, question, condition))
+        chosen = sorted(ids)
+        sparse_scores = generation.sparse_scores(sparse, chosen)
+        dense_scores = generation.dense_scores(dense, chosen) if dense is not None else {}
+        payloads = generation.payloads(chosen)
+        record = generation.record
+        return [
+            Candidate(
+                repo=record.name,
+                commit=record.commit,
+                id=identifier,
+                payload=payloads[identifier],
+                dense=dense_scores.get(identifier, 0.0),
+                sparse=sparse_scores.get(identifier, 0.0),
+            )
+            for identifier in chosen
+        ]
+
+    def _notices(self, repos: set[str]) -> tuple[str, ...]:
+        notices = []
+        for repo in sorted(repos):
+            try:
+                snapshot = self._corpus.get(repo)
+            except NotIndexedError:
+                continue
+            if moved := self._corpus.moved_past(snapshot):
+                notices.append(moved)
+        return tuple(notices)
+
+
+def _condition(generation: Generation, asked: Query) -> Condition | None:
+    matches: dict[str, Sequence[str]] = {}
+    if asked.languages:
+        matches["language"] = asked.languages
+    if asked.path:
+        paths = matching_paths(asked.path, generation.manifest().files)
+        if not paths:
+            return None
+        matches["file_path"] = paths
+    return Condition(matches)
+
+
+def _exact(generation: Generation, question: Question, condition: Condition) -> set[int]:
+    """The ids of chunks that have a name or a file which the question spells out."""
+    found: set[int] = set()
+    names = sorted({name.rpartition(".")[2].lower() for name in question.names})
+    if names:
+        found.update(generation.matching(Condition({**condition.matches, "name": names}), EXACT_MATCHES))
+    file_names = sorted({path.rpartition("/")[2].lower() for path in question.paths})
+    if file_names:
+        found.update(generation.matching(Condition({**condition.matches, "file_name": file_names}), EXACT_MATCHES))
+    return found
+
+
+def _result(candidate: Candidate) -> SearchResult:
+    payload = candidate.payload
+    return SearchResult(
+        repo=candidate.repo,
+        commit=candidate.commit,
+        file_path=payload["file_path"],
+        line_start=payload["line_start"],
+        line_end=payload["line_end"],
+        language=payload["language"],
+        symbol=payload["symbol"],
+        kind=payload["kind"],
+        score=round(candidate.score, 4),
+        text=payload["text"],
+    )

@@ -1,0 +1,105 @@
+"""The seam between searching and where vectors lie: an embedded index or a Qdrant server, chosen once.
+
+A *generation* is a repository at one commit as it was indexed: immutable. Readers open the current generation of each
+repository and keep to it for the whole search; a writer builds the next one aside and switches with a single atomic step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cia.retrieval.sparse import Lexicon, SparseTerms
+
+SCHEMA_VERSION = 1
+"""Raised when what a stored point holds changes: an index of another version is made anew, never misread."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedRepository:
+    """The current generation of one repository. ``embedded`` of its ``chunks`` have a dense vector already."""
+
+    name: str
+    commit: str
+    files: int
+    chunks: int
+    embedding_model: str
+    generation: str
+    schema_version: int
+    chunking: str
+    embedded: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all fields, for the pointer file and for the command line."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPoint:
+    """A chunk as it is stored. ``dense`` is None while a slow embedding model has not come to it yet."""
+
+    id: int
+    dense: NDArray[np.float32] | None
+    sparse: SparseTerms
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a generation was made of: for each file its content's hash and the ids of its points."""
+
+    files: dict[str, tuple[str, tuple[int, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Limits on a look-up, applied inside the engine: a point must match each field that is given."""
+
+    matches: Mapping[str, Sequence[str]]
+
+
+NO_CONDITION = Condition({})
+
+
+class Generation(Protocol):
+    """One generation, open for reading. All methods may be called from several threads."""
+
+    record: IndexedRepository
+
+    @property
+    def lexicon(self) -> Lexicon: ...
+    def manifest(self) -> Manifest: ...
+    def nearest_dense(self, vector: NDArray[np.float32], limit: int, condition: Condition) -> list[tuple[int, float]]: ...
+    def nearest_sparse(self, terms: SparseTerms, limit: int, condition: Condition) -> list[tuple[int, float]]: ...
+    def matching(self, condition: Condition, limit: int) -> list[int]: ...
+    def dense_scores(self, vector: NDArray[np.float32], ids: Sequence[int]) -> dict[int, float]: ...
+    def sparse_scores(self, terms: SparseTerms, ids: Sequence[int]) -> dict[int, float]: ...
+    def payloads(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]: ...
+    def points(self, ids: Sequence[int]) -> dict[int, StoredPoint]: ...
+
+
+class GenerationWriter(Protocol):
+    """The next generation while it is built. Nothing of it is visible before ``publish``."""
+
+    def delete(self, ids: Sequence[int]) -> None: ...
+    def upsert(self, points: Iterable[StoredPoint]) -> None: ...
+    def publish(self, record: IndexedRepository, lexicon: Lexicon, manifest: Manifest) -> None: ...
+
+
+class Store(Protocol):
+    """All repositories of one place."""
+
+    def repositories(self) -> list[IndexedRepository]: ...
+    def version(self, repo: str) -> object | None: ...
+    def open(self, repo: str) -> Generation: ...
+    def writing(self, repo: str, on_wait: Callable[[str], None] | None = None) -> AbstractContextManager[None]: ...
+    def writer(
+        self, repo: str, previous: Generation | None, generation: str, dimensions: int
+    ) -> AbstractContextManager[GenerationWriter]: ...
+    def remove(self, repo: str) -> None: ...
+    def close(self) -> None: ...

@@ -1,0 +1,306 @@
+"""The embedded index: Qdrant's own engine in this process, a shard per generation under ``CIA_HOME/index``.
+
+    index/<repo>/current.json            the atomic switch: which generation readers open
+    index/<repo>/<generation>/shard/     Qdrant's files: vectors, payload and their indexes
+    index/<repo>/<generation>/lexicon.npy, manifest.json
+
+Loading a shard and searching it writes nothing, so any number of processes read one generation. A generation that has been
+replaced is removed at once: readers that have it open keep their mapped files (POSIX unlink(2)), and a reader that was about
+to open it reads the pointer again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+import qdrant_edge as edge
+from numpy.typing import NDArray
+
+from cia.durable_files import exclusive, remove_unfinished, replace_directory, replace_text
+from cia.errors import NotIndexedError, OperationError
+from cia.retrieval.sparse import Lexicon, SparseTerms
+from cia.retrieval.store import Condition, IndexedRepository, Manifest, StoredPoint
+
+POINTER = "current.json"
+INDEXED_FIELDS = ("name", "symbol", "file_name", "file_path", "language")
+BATCH = 500
+LOCK_WAIT_SECONDS = 600.0
+
+
+class EdgeStore:
+    """All generations below one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def repositories(self) -> list[IndexedRepository]:
+        """Return the current generation of each repository, by name."""
+        if not self._directory.is_dir():
+            return []
+        names = sorted(unquote(entry.name) for entry in self._directory.iterdir() if (entry / POINTER).is_file())
+        return [record for name in names if (record := self._record(name)) is not None]
+
+    def version(self, repo: str) -> tuple[int, int] | None:
+        """Return something that changes with every switch, from one stat(2); None when the repository is not indexed."""
+        try:
+            status = (self._folder(repo) / POINTER).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_mtime_ns, status.st_ino
+
+    def open(self, repo: str) -> EdgeGeneration:
+        """Open the current generation. Raises NotIndexedError, or OperationError when its files are damaged."""
+        for attempt in range(5):
+            record = self._record(repo)
+            if record is None:
+                raise NotIndexedError(f"no repository {repo!r} is indexed; `cia index SOURCE` adds one")
+            try:
+                return EdgeGeneration(record, self._folder(repo) / record.generation)
+            except Exception as error:  # the engine raises bare Exception
+                current = self._record(repo)
+                if attempt == 4 or current is None or current.generation == record.generation:
+                    raise OperationError(
+                        f"the index of {repo} is damaged ({_one_line(error)}); remove {self._folder(repo)} and index it again"
+                    ) from error
+        raise AssertionError("unreachable")
+
+    @contextmanager
+    def writing(self, repo: str, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Hold the only right to change ``repo``; a second process waits for it, telling ``on_wait``."""
+        with exclusive(self._folder(repo) / "lock", f"indexing {repo}", LOCK_WAIT_SECONDS, on_wait):
+            remove_unfinished(self._folder(repo))
+            yield
+
+    @contextmanager
+    def writer(self, repo: str, previous: EdgeGeneration | None, generation: str, dimensions: int) -> Iterator[EdgeWriter]:
+        """Yield a writer of the next generation, which starts as a copy of ``previous``; only within ``writing``."""
+        folder = self._folder(repo)
+        with replace_directory(folder / generation) as staging:
+            if previous is not None:
+                copy_sparse_tree(previous.directory / "shard", staging / "shard")
+            writer = EdgeWriter(staging, dimensions)
+            try:
+                yield writer
+            finally:
+                writer.close()
+        assert writer.record is not None, "a writer publishes before it is left"
+        replace_text(folder / POINTER, json.dumps(writer.record.as_json(), indent=1))
+        self._remove_others(folder, generation)
+
+    def remove(self, repo: str) -> None:
+        """Forget a repository. Raises NotIndexedError."""
+        if self._record(repo) is None:
+            raise NotIndexedError(f"no repository {repo!r} is indexed")
+        with self.writing(repo):
+            (self._folder(repo) / POINTER).unlink()
+            self._remove_others(self._folder(repo), keep="")
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
+
+    def _folder(self, repo: str) -> Path:
+        return self._directory / quote(repo, safe="").replace(".", "%2E")
+
+    def _record(self, repo: str) -> IndexedRepository | None:
+        pointer = self._folder(repo) / POINTER
+        try:
+            return IndexedRepository(**json.loads(pointer.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, OSError) as error:
+            raise OperationError(
+                f"the index of {repo} is damaged ({_one_line(error)}); remove {pointer.parent} and index it again"
+            ) from error
+
+    def _remove_others(self, folder: Path, keep: str) -> None:
+        for entry in folder.iterdir():
+            if entry.is_dir() and entry.name != keep:
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+class EdgeGeneration:
+    """One generation, open for reading from any thread."""
+
+    def __init__(self, record: IndexedRepository, directory: Path) -> None:
+        self.record = record
+        self.directory = directory
+        self._lexicon: Lexicon | None = None
+        self._manifest: Manifest | None = None
+        self._once = threading.Lock()
+        if not (directory / "shard").is_dir():
+            raise FileNotFoundError(f"no {directory / 'shard'}")
+        self._lexicon = Lexicon.load(directory / "lexicon.npy")
+        self._shard = edge.EdgeShard.load(str(directory / "shard"))
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """In how many chunks each term occurs."""
+        assert self._lexicon is not None
+        return self._lexicon
+
+    def manifest(self) -> Manifest:
+        """Return which files and points this generation is made of."""
+        with self._once:
+            if self._manifest is None:
+                self._manifest = read_manifest(self.directory / "manifest.json")
+            return self._manifest
+
+    def nearest_dense(self, vector: NDArray[np.float32], limit: int, condition: Condition) -> list[tuple[int, float]]:
+        """Return the ids and cosines of the nearest chunks, exactly: nothing is approximated."""
+        return self._nearest(edge.Query.Nearest(vector.tolist(), using="dense"), limit, _filter(condition))
+
+    def nearest_sparse(self, terms: SparseTerms, limit: int, condition: Condition) -> list[tuple[int, float]]:
+        """Return the ids and BM25F scores of the best chunks that share a term."""
+        if not len(terms.ids):
+            return []
+        return self._nearest(edge.Query.Nearest(_sparse(terms), using="sparse"), limit, _filter(condition))
+
+    def matching(self, condition: Condition, limit: int) -> list[int]:
+        """Return the ids of chunks whose payload matches, without an order."""
+        request = edge.ScrollRequest(limit=limit, filter=_filter(condition), with_payload=False, with_vector=False)
+        return [int(record.id) for record in self._shard.scroll(request)[0]]
+
+    def dense_scores(self, vector: NDArray[np.float32], ids: Sequence[int]) -> dict[int, float]:
+        """Return the cosine of each of ``ids`` that has a dense vector."""
+        return dict(self._among(edge.Query.Nearest(vector.tolist(), using="dense"), ids))
+
+    def sparse_scores(self, terms: SparseTerms, ids: Sequence[int]) -> dict[int, float]:
+        """Return the BM25F score of each of ``ids`` that shares a term."""
+        return dict(self._among(edge.Query.Nearest(_sparse(terms), using="sparse"), ids)) if len(terms.ids) else {}
+
+    def payloads(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """Return the payload of each of ``ids``."""
+        records = self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
+        return {int(record.id): record.payload or {} for record in records}
+
+    def points(self, ids: Sequence[int]) -> dict[int, StoredPoint]:
+        """Return whole points, vectors too."""
+        found = {}
+        for record in self._shard.retrieve(list(ids), with_payload=True, with_vector=True):
+            vectors: Any = record.vector
+            sparse = SparseTerms(
+                np.asarray(vectors["sparse"].indices, np.uint32), np.asarray(vectors["sparse"].values, np.float32)
+            )
+            dense = np.asarray(vectors["dense"], np.float32) if "dense" in vectors else None
+            found[int(record.id)] = StoredPoint(int(record.id), dense, sparse, record.payload or {})
+        return found
+
+    def _nearest(self, query: Any, limit: int, condition: edge.Filter | None) -> list[tuple[int, float]]:
+        request = edge.QueryRequest(
+            limit=limit, query=query, filter=condition, with_payload=False, params=edge.SearchParams(exact=True)
+        )
+        return [(int(point.id), point.score) for point in self._shard.query(request)]
+
+    def _among(self, query: Any, ids: Sequence[int]) -> list[tuple[int, float]]:
+        return self._nearest(query, len(ids), edge.Filter(must=[edge.HasIdCondition(set(ids))])) if ids else []
+
+
+class EdgeWriter:
+    """A generation while it is built in ``directory``."""
+
+    def __init__(self, directory: Path, dimensions: int) -> None:
+        self._directory = directory
+        self.record: IndexedRepository | None = None
+        shard = directory / "shard"
+        if shard.exists():
+            self._shard = edge.EdgeShard.load(str(shard))
+        else:
+            shard.mkdir()
+            self._shard = edge.EdgeShard.create(
+                str(shard),
+                edge.EdgeConfig(
+                    vectors={"dense": edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Dot)},
+                    sparse_vectors={"sparse": edge.EdgeSparseVectorParams()},
+                    wal_enabled=False,
+                ),
+            )
+            for field in INDEXED_FIELDS:
+                self._shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
+
+    def delete(self, ids: Sequence[int]) -> None:
+        """Take points out."""
+        if ids:
+            self._shard.update(edge.UpdateOperation.delete_points(list(ids)))
+
+    def upsert(self, points: Iterable[StoredPoint]) -> None:
+        """Put points in, replacing those with the same id."""
+        rest = iter(points)
+        while batch := list(islice(rest, BATCH)):
+            self._shard.update(edge.UpdateOperation.upsert_points([_edge_point(point) for point in batch]))
+
+    def publish(self, record: IndexedRepository, lexicon: Lexicon, manifest: Manifest) -> None:
+        """Finish the files; leaving ``EdgeStore.writer`` then makes them the current generation."""
+        self._shard.optimize()
+        self._shard.flush()
+        lexicon.save(self._directory / "lexicon.npy")
+        (self._directory / "manifest.json").write_text(json.dumps(manifest.files), encoding="utf-8")
+        self.record = record
+
+    def close(self) -> None:
+        """Release the files."""
+        self._shard.close()
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read a manifest. Raises OSError or ValueError."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    return Manifest({file: (blob, tuple(ids)) for file, (blob, ids) in stored.items()})
+
+
+def copy_sparse_tree(source: Path, target: Path) -> None:
+    """Copy a directory; holes in files stay holes (Qdrant reserves far more than it fills)."""
+    for folder, _, names in os.walk(source):
+        there = target / os.path.relpath(folder, source)
+        there.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            _copy_sparse_file(Path(folder) / name, there / name)
+
+
+def _copy_sparse_file(source: Path, target: Path) -> None:
+    with source.open("rb") as old, target.open("wb") as new:
+        size = os.fstat(old.fileno()).st_size
+        new.truncate(size)
+        end = 0
+        while end < size:
+            try:
+                start = os.lseek(old.fileno(), end, os.SEEK_DATA)
+            except OSError:
+                return
+            end = os.lseek(old.fileno(), start, os.SEEK_HOLE)
+            os.lseek(new.fileno(), start, os.SEEK_SET)
+            at = start
+            while at < end:
+                at += os.sendfile(new.fileno(), old.fileno(), at, end - at)
+
+
+def _edge_point(point: StoredPoint) -> edge.Point:
+    vector: dict[str, Any] = {"sparse": _sparse(point.sparse)}
+    if point.dense is not None:
+        vector["dense"] = point.dense.tolist()
+    return edge.Point(point.id, vector, point.payload)
+
+
+def _sparse(terms: SparseTerms) -> edge.SparseVector:
+    return edge.SparseVector(terms.ids.tolist(), terms.weights.tolist())
+
+
+def _filter(condition: Condition) -> edge.Filter | None:
+    if not condition.matches:
+        return None
+    return edge.Filter(
+        must=[edge.FieldCondition(field, match=edge.MatchAny(list(values))) for field, values in condition.matches.items()]
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
