@@ -6,8 +6,8 @@
   than there are therefore gains nothing.
 - ``right_line_rate``: 1 when the first citation, the one that people open, points at supporting lines.
 
-A question without an answer in the code is answered rightly by abstaining without a citation: all three are 1, else 0. To
-abstain on a question that has an answer scores 0.
+A question without an answer in the code is answered rightly by abstaining: all three are then 1, else 0. (Such a reply may
+point to the closest places; they support nothing, and are not held against it.) To abstain where there is an answer scores 0.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def citation_metrics(pair: QuestionAnswerPair, answer: Answer) -> dict[str, floa
     blank = not answer.answer.strip()
     abstention = 0.0 if blank else float(answer.abstained == unanswerable)
     if unanswerable or blank or answer.abstained:
-        right = float(unanswerable and answer.abstained and not blank and not answer.citations)
+        right = float(unanswerable and answer.abstained and not blank)
         return {"citation_precision": right, "citation_recall": right, "right_line_rate": right, "abstention": abstention}
     cited = list(dict.fromkeys(answer.citations))
     gold = _lines(pair.citations)

@@ -2,13 +2,14 @@
 
 A sentence counts as supported when its identifiers, file paths and numbers all stand in the context, most of its content words
 do so in the same place, the facts it states are found in the shape they have in code, and it does not negate what the place
-affirms. This is the lexical-overlap entailment of the early challenges (Dagan, Glickman, Magnini, The PASCAL Recognising Textual
-Entailment Challenge, 2006) with the structure of code added. It cannot judge a paraphrase that shares no words: ``tests/evaluation/judged_answers.jsonl`` measures how
-often it agrees with a person.
+affirms. This is the lexical overlap of the early textual-entailment challenges (Dagan, Glickman, Magnini, The PASCAL Recognising
+Textual Entailment Challenge, 2006) with the structure of code added. It cannot judge a paraphrase that shares no words:
+``tests/evaluation/judged_answers.jsonl`` measures how often it agrees with a person.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -20,11 +21,15 @@ from cia.evaluation.wording import CITATION, Wording, all_words, read_wording
 REQUIRED_WORD_SHARE = 0.6
 """Of a sentence's content words, how many must stand in one place. Chosen on the judged answers; a phrase may be reworded."""
 
+FEW_WORDS = 5
+REQUIRED_OF_FEW_WORDS = 0.8
+"""A short sentence has no word to spare: the one that is missing is often the verb."""
+
 REQUIRED_LINE_SHARE = 0.9
 """Of a quoted block's lines, how many must stand in one place as they are."""
 
-NEGATION_WORD_SHARE = 0.5
-"""A line must share this much of a sentence before a missing or extra "not" counts against it."""
+NEGATION_WORD_SHARE = 0.25
+"""A clause must hold this much of a sentence's words before a missing or extra "not" counts against the sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ def entails(evidence: Sequence[Evidence], claim: str) -> Finding:
         return Finding("borderline", f"the context does not mention {missing}")
     places = _places_about(evidence, wording)
     best = max(places, key=lambda piece: _share(wording.words, piece.words), default=None)
-    if best is None or _share(wording.words, best.words) < REQUIRED_WORD_SHARE:
+    required = REQUIRED_WORD_SHARE if len(wording.words) > FEW_WORDS else REQUIRED_OF_FEW_WORDS
+    if best is None or _share(wording.words, best.words) < required:
         return Finding("borderline", "the context does not say this")
     problem = contradiction(claim, evidence) or _negation_mismatch(claim, wording, best)
     return Finding("no", problem) if problem else SUPPORTED
@@ -71,14 +77,8 @@ def _missing_facts(evidence: Sequence[Evidence], wording: Wording) -> str:
 
 def _places_about(evidence: Sequence[Evidence], wording: Wording) -> Sequence[Evidence]:
     subject = subject_of(wording)
-    if not subject:
-        return evidence
-    # What is said of a definition must stand where that definition is, when it was retrieved at all.
-    return (
-        [piece for piece in evidence if piece.defines(subject)]
-        or [piece for piece in evidence if piece.has_name(subject)]
-        or evidence
-    )
+    # What is said of a definition must stand where that name does; whether it is a fact about it, the relations tell.
+    return [piece for piece in evidence if piece.has_name(subject)] or evidence if subject else evidence
 
 
 def _share(wanted: frozenset[str], present: frozenset[str]) -> float:
@@ -86,18 +86,20 @@ def _share(wanted: frozenset[str], present: frozenset[str]) -> float:
 
 
 def _negation_mismatch(claim: str, wording: Wording, place: Evidence) -> str:
-    if not wording.words:
-        return ""
-    lines = [(index, _share(wording.words, all_words(line))) for index, line in enumerate(place.lines)]
-    index, share = max(lines, key=lambda item: item[1], default=(0, 0.0))
-    if share < NEGATION_WORD_SHARE:
-        return ""
+    """Return what the place says to the contrary, looking at the few clauses that the sentence is closest to."""
+    clauses = [clause for line in place.lines for clause in re.split(r"[.;](?=\s|$)", line) if clause.strip()]
+    left, close = wording.words, list[str]()
+    while left:
+        clause = max(clauses, key=lambda text: len(left & all_words(text)), default="")
+        covered = left & all_words(clause)
+        if len(covered) < NEGATION_WORD_SHARE * len(wording.words):
+            break
+        close.append(clause)
+        left -= covered
     claimed = bool(NEGATION.search(CITATION.sub(" ", claim)))
-    nearby = place.lines[max(0, index - 1) : index + 2]
-    stated = bool(NEGATION.search(place.lines[index])) if not claimed else any(NEGATION.search(line) for line in nearby)
-    if claimed == stated:
+    if not close or claimed == any(NEGATION.search(clause) for clause in close):
         return ""
-    return f"the code says the opposite: {place.lines[index].strip()[:80]!r}"
+    return f"the code says the opposite: {' '.join(close).strip()[:80]!r}"
 
 
 def _quoted(evidence: Sequence[Evidence], block: str) -> Finding:

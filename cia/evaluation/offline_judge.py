@@ -22,6 +22,8 @@ CONTINUATION = re.compile(
     r"^(?:it|its|this|that|these|those|they|then|otherwise|if|the (?:function|method|class|module|result|value))\b", re.IGNORECASE
 )
 
+PRONOUN = re.compile(r"^(?:it|its|they)\b", re.IGNORECASE)
+
 _FRAME_STEMS = frozenset(stem(word) for word in STOP_WORDS | FRAME_WORDS)
 
 
@@ -75,7 +77,10 @@ def relevance(question: str, statements: Iterable[str]) -> list[Finding]:
         said = all_words(CITATION.sub(" ", statement))
         about_name = any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", statement) for name in names)
         shared = len(wanted & said) / len(wanted) if wanted else 0.0
-        follows = bool(findings) and findings[-1].verdict == "yes" and bool(CONTINUATION.match(statement))
+        # "It" in the first statement is what the question asks about, later what the statement before was about.
+        follows = bool((CONTINUATION if findings else PRONOUN).match(statement)) and (
+            not findings or findings[-1].verdict == "yes"
+        )
         if statement.rstrip().endswith("?"):
             findings.append(Finding("no", "it asks instead of answering"))
         elif about_name or shared >= RELEVANT_WORD_SHARE or follows:

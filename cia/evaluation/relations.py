@@ -18,7 +18,8 @@ Check = Callable[[str, str, Sequence[Evidence]], str]
 
 LITERAL = re.compile(r"`([^`]+)`|\b(True|False|None|null|nil)\b|(?<![\w.])(-?\d+(?:\.\d+)?)(?!\w)|['\"]([^'\"]*)['\"]")
 CLAUSE_END = re.compile(
-    r"[,;.](?=\s|$)|\b(?:if|when|unless|which|that|while|because|otherwise|and (?=returns?|raises?|calls?|is|it))\b"
+    r"[;.](?=\s|$)|,(?=\s(?!`|and `))|\b(?:if|when|unless|which|that|while|because|otherwise)\b"
+    r"|\band (?=`[^`]*` \w|returns?|raises?|calls?|is|it)"
 )
 
 
@@ -58,8 +59,7 @@ def _defined(before: str, after: str, evidence: Sequence[Evidence]) -> str:
 
 
 def _calls(before: str, after: str, evidence: Sequence[Evidence]) -> str:
-    callers, callees = read_wording(before).names, read_wording(_clause(after)).names
-    return _no_call(callers[:1], callees, evidence)
+    return _no_call(_subject(before), read_wording(_clause(after)).names, evidence)
 
 
 def _called_by(before: str, after: str, evidence: Sequence[Evidence]) -> str:
@@ -86,7 +86,7 @@ def _raises(before: str, after: str, evidence: Sequence[Evidence]) -> str:
 
 
 def _on_lines(before: str, after: str, evidence: Sequence[Evidence], marker: re.Pattern[str], what: str) -> str:
-    subject = read_wording(before).names[:1]
+    subject = _subject(before)
     places = [piece for piece in evidence if not subject or piece.defines(subject[0])] or list(evidence)
     clause = _clause(after)
     wanted = [span.strip() for span in BACKTICKS.findall(clause)] or list(read_wording(clause).names)
@@ -129,6 +129,24 @@ def _defaults(before: str, after: str, evidence: Sequence[Evidence]) -> str:
     return "" if re.search(stated, text) or re.search(described, text) else f"the default is not {value!r}"
 
 
+def _takes(before: str, after: str, evidence: Sequence[Evidence]) -> str:
+    subject, parameters = _subject(before), read_wording(_clause(after)).names
+    if not subject:
+        return ""
+    header = re.compile(rf"\b{re.escape(_last(subject[0]))}\b\s*\((.*?)\)\s*(?:->|:|{{|$)", re.DOTALL)
+    signatures = [match.group(1) for piece in evidence if piece.defines(subject[0]) and (match := header.search(piece.text))]
+    for parameter in parameters if signatures else ():
+        if not any(re.search(rf"\b{re.escape(_last(parameter))}\b", signature) for signature in signatures):
+            return f"`{subject[0]}` takes no `{parameter}`"
+    return ""
+
+
+def _subject(before: str) -> tuple[str, ...]:
+    # "`a` is 50, and `b` raises": what raises is named in the last clause before the verb.
+    clauses = [read_wording(clause).names for clause in re.split(r"[,;]\s|\band\b", before)]
+    return next((names[:1] for names in reversed(clauses) if names), ())
+
+
 def _clause(text: str) -> str:
     end = CLAUSE_END.search(text)
     return text[: end.start()] if end else text
@@ -155,6 +173,7 @@ RELATIONS = (
     Relation(
         re.compile(r"\b(?:inherits? from|extends|(?:is a )?subclass(?:es)? (?:of )?|derives? from)", re.IGNORECASE), _inherits
     ),
+    Relation(re.compile(r"\b(?:takes?|accepts?)\b", re.IGNORECASE), _takes),
     Relation(re.compile(r"\bdefaults? (?:value )?(?:to|of|is)\b|\bby default\b", re.IGNORECASE), _defaults),
 )
 
