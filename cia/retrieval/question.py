@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cia.retrieval.tokens import terms
 
@@ -65,7 +66,7 @@ def take_apart(text: str) -> Question:
 def looks_like_code(word: str) -> bool:
     """Return whether a word is written as programmers write names, not as prose: ``to_dict``, ``QueryParams``, ``_urls``."""
     inner = word.strip("_")
-    return "_" in word or any(before.islower() and after.isupper() for before, after in zip(inner, inner[1:], strict=False))
+    return "_" in word or any(before.islower() and after.isupper() for before, after in pairwise(inner))
 
 
 def looks_like_a_file(path: str) -> bool:
@@ -74,7 +75,12 @@ def looks_like_a_file(path: str) -> bool:
 
 
 _EXTENSIONS = frozenset(
-    "py pyi pyx js jsx mjs cjs ts tsx go rs java kt kts scala rb php c h cc cpp cxx hpp hh cs swift m mm lua pl sh bash zsh sql r"
-    " ex exs erl hs ml clj zig dart vue svelte html css scss less json yaml yml toml ini cfg conf xml md rst txt ipynb proto tf"
-    " gradle cmake dockerfile lock env".split()
+    re.findall(
+        r"\S+",
+        """
+        py pyi pyx js jsx mjs cjs ts tsx go rs java kt kts scala rb php c h cc cpp cxx hpp hh cs swift m mm lua pl sh bash zsh
+        sql r ex exs erl hs ml clj zig dart vue svelte html css scss less json yaml yml toml ini cfg conf xml md rst txt ipynb
+        proto tf gradle cmake dockerfile lock env
+        """,
+    )
 )

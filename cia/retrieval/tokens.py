@@ -18,10 +18,14 @@ _MAX_WORD = 80
 """A longer run of word characters is data (a hash, a base64 blob), not a name."""
 
 STOP_WORDS = frozenset(
-    "a an and are as at be been being but by can could did do does doing for from had has have having he her his how i if in"
-    " into is it its itself just may me might must my no nor not of off on onto or our own shall she should so some such than"
-    " that the their them then there these they this those to too us via was we were what when where whether which while who"
-    " whom why will with would you your self cls def e g etc ie eg".split()
+    _WORD.findall(
+        """
+        a an and are as at be been being but by can could did do does doing for from had has have having he her his how i if in
+        into is it its itself just may me might must my no nor not of off on onto or our own shall she should so some such than
+        that the their them then there these they this those to too us via was we were what when where whether which while who
+        whom why will with would you your self cls def e g etc ie eg
+        """
+    )
 )
 
 

@@ -51,5 +51,6 @@ def open_embedder(settings: IndexSettings) -> Embedder:
 
         return EndpointEmbedder(name, settings)
     raise SettingsError(
-        f"index.embedding_model is {settings.embedding_model!r}; allowed: static, minilm, sentence-transformers:NAME, openai:MODEL"
+        f"index.embedding_model is {settings.embedding_model!r}; allowed: static, minilm, sentence-transformers:NAME,"
+        " openai:MODEL"
     )

@@ -60,7 +60,7 @@ class StaticEmbedder:
         rows, known = self._rows(ids)
         weights = np.fromiter(counts.values(), np.float32, len(counts)) ** 0.5
         summed = (weights[known] * self._question_weights[rows[known]]) @ self._vectors[rows[known]]
-        return _unit(summed[None, :])[0]
+        return np.asarray(_unit(summed[None, :])[0], np.float32)
 
     def _sums(self, ids: list[int], weights: NDArray[np.float32], starts: list[int]) -> NDArray[np.float32]:
         rows, known = self._rows(np.asarray(ids, np.uint32))
@@ -90,4 +90,4 @@ def _weighted_terms(document: Document, fields: dict[str, float]) -> dict[str, f
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(norms, 1e-9)).astype(np.float32)
+    return np.asarray(vectors / np.maximum(norms, 1e-9), np.float32)
