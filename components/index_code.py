@@ -16,6 +16,7 @@ def index_code(repos: list, metrics: Output[Metrics], summary: Output[Markdown])
     """
     from pathlib import Path
 
+    from cia.corpus import Corpus
     from cia.durable_files import replace_text
     from cia.retrieval import Indexer, Retriever
     from cia.settings import load_settings
@@ -25,7 +26,8 @@ def index_code(repos: list, metrics: Output[Metrics], summary: Output[Markdown])
     with Step("index_code") as step:
         settings = load_settings()
         indexer = Indexer(settings)
-        reports = [indexer.index_commit(repo["name"], repo["commit"], progress=step.progress) for repo in repos]
+        corpus = Corpus(settings)
+        reports = [indexer.index_snapshot(corpus.get(repo["name"], repo["commit"]), step.progress) for repo in repos]
         names = [report.name for report in reports]
         retriever = Retriever(settings)
         try:

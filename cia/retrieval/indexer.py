@@ -77,8 +77,11 @@ class Indexer:
         Searches see the old state until the new one is complete. Another process that indexes the same repository is waited
         for. Raises SourceError for a source that cannot be read, OperationError when the disk or the store refuses.
         """
+        return self.index_snapshot(self._corpus.add(source, name=name, progress=progress), progress)
+
+    def index_snapshot(self, snapshot: Snapshot, progress: Progress = silent) -> IndexReport:
+        """Index exactly ``snapshot``, whatever its source has become since; otherwise as ``index``."""
         started = time.perf_counter()
-        snapshot = self._corpus.add(source, name=name, progress=progress)
         with self._store.writing(snapshot.repo, lambda message: progress(message, 0, 0)):
             previous = self._previous(snapshot.repo)
             changes = compare(snapshot, previous.manifest() if previous else Manifest({}))
