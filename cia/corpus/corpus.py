@@ -1,0 +1,106 @@
+"""The corpus: every repository that the assistant knows, at the commits it was indexed at."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+
+from cia.corpus import freshness
+from cia.corpus.blobs import BlobStore
+from cia.corpus.manifest import Current, RepositoryFiles
+from cia.corpus.reading import Reader
+from cia.corpus.snapshot import Snapshot
+from cia.corpus.source import check_name, parse_source
+from cia.durable_files import exclusive
+from cia.errors import InputError, NotIndexedError
+from cia.progress import Progress, silent
+from cia.settings import Settings
+
+LOCK_WAIT_SECONDS = 600.0
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+class Corpus:
+    """Repositories below ``settings.home/corpus``. Any number of processes may use it at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._home = settings.home
+        self._root = settings.home / "corpus"
+        self._max_file_bytes = settings.corpus.max_file_bytes
+
+    def add(self, source: str, name: str | None = None, progress: Progress = silent) -> Snapshot:
+        """Bring ``source`` in, or up to date, under ``name`` (default: after the source) and return its snapshot.
+
+        Raises SourceError when the source cannot be read, InputError when the name is unusable or taken by another source.
+        """
+        parsed = parse_source(source)
+        repo = check_name(name if name is not None else parsed.default_name)
+        with self._locked(repo, progress):
+            files = RepositoryFiles(self._root / repo)
+            blobs = BlobStore(files.blobs)
+            blobs.clean()
+            known = files.current()
+            if known and known.identity != parsed.identity:
+                raise InputError(f"the name {repo!r} is taken by {known.identity}; pass --name with another one")
+            reader = Reader(files, blobs, self._home, self._root / ".sdists", self._max_file_bytes, progress)
+            snapshot, signature = reader.read(parsed, newest=known.commit if known else None)
+            files.set_current(Current(snapshot.commit, parsed.identity, signature))
+            return snapshot
+
+    def get(self, repo: str, commit: str | None = None) -> Snapshot:
+        """Return ``repo`` at ``commit`` (a full id; default: the newest). Raises NotIndexedError when there is none."""
+        current = RepositoryFiles(self._root / repo).current() if repo in self._names() else None
+        if current is None:
+            held = ", ".join(self._names()) or "none yet"
+            raise NotIndexedError(f"there is no repository {repo!r}; indexed: {held}")
+        wanted = commit or current.commit
+        manifest = RepositoryFiles(self._root / repo).manifest(wanted) if _COMMIT.fullmatch(wanted) else None
+        if manifest is None:
+            raise NotIndexedError(f"{repo} is not indexed at commit {wanted!r}; the newest is {current.commit}")
+        return manifest.snapshot
+
+    def snapshots(self) -> list[Snapshot]:
+        """Return the newest snapshot of each repository, in the order of their names."""
+        return [self.get(repo) for repo in self._names()]
+
+    def remove(self, repo: str) -> None:
+        """Forget ``repo`` and everything stored for it. Raises NotIndexedError when there is no such repository."""
+        self.get(repo)
+        with self._locked(repo, silent):
+            files = RepositoryFiles(self._root / repo)
+            files.forget()
+            shutil.rmtree(files.directory, ignore_errors=True)
+
+    def prune(self, repo: str, keep: Collection[str]) -> None:
+        """Drop the commits of ``repo`` that are neither in ``keep`` nor the newest, and the contents only they hold."""
+        newest = self.get(repo).commit
+        with self._locked(repo, silent):
+            files = RepositoryFiles(self._root / repo)
+            needed: set[str] = set()
+            for commit in files.commits():
+                if commit != newest and commit not in keep:
+                    files.drop_manifest(commit)
+                elif manifest := files.manifest(commit):
+                    needed.update(file.blob for file in manifest.snapshot.files)
+            BlobStore(files.blobs).sweep(needed)
+
+    def moved_past(self, snapshot: Snapshot) -> str | None:
+        """Return a sentence when the local folder that ``snapshot`` came from is no longer at its commit, else None."""
+        current = RepositoryFiles(self._root / snapshot.repo).current()
+        signature = current.signature if current and current.commit == snapshot.commit else None
+        return freshness.moved_past(snapshot, signature, self._home, self._max_file_bytes)
+
+    def _names(self) -> list[str]:
+        if not self._root.is_dir():
+            return []
+        return sorted(path.parent.name for path in self._root.glob("[!.]*/current.json"))
+
+    def _locked(self, repo: str, progress: Progress) -> AbstractContextManager[None]:
+        return exclusive(
+            self._root / ".locks" / f"{repo}.lock",
+            purpose=f"indexing {repo}",
+            wait_seconds=LOCK_WAIT_SECONDS,
+            on_wait=lambda message: progress(message, 0, 0),
+        )
