@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cia.evaluation.bootstrap import Interval, paired_interval
-from cia.evaluation.metrics import METRICS
-from cia.evaluation.report import EvaluationReport, Row
+from cia.evaluation.bootstrap import Interval
+from cia.evaluation.comparison import compare
+from cia.evaluation.report import EvaluationReport
 from cia.settings import EvaluationSettings
 
 
@@ -36,7 +35,8 @@ def decide(candidate: EvaluationReport, baseline: EvaluationReport, settings: Ev
     problem = _incomparable(candidate, baseline, settings)
     if problem:
         return Decision(False, f"refused: {problem}")
-    differences = _differences(candidate, baseline, settings)
+    confidence = 1 - (1 - settings.confidence) / max(1, len(settings.gain_metrics))
+    differences = compare(candidate, baseline, confidence)
     gained = [name for name in settings.gain_metrics if name in differences and differences[name].low > 0]
     problem = (
         _below_floor(candidate, settings)
@@ -65,27 +65,6 @@ def _incomparable(candidate: EvaluationReport, baseline: EvaluationReport, setti
     if leaked:
         return f"the training set gives away {len(leaked)} of the questions ({leaked[0]}, ...); build the data set again"
     return ""
-
-
-def _differences(candidate: EvaluationReport, baseline: EvaluationReport, settings: EvaluationSettings) -> dict[str, Interval]:
-    partner = {row.id: row for row in baseline.rows}
-    confidence = 1 - (1 - settings.confidence) / max(1, len(settings.gain_metrics))
-    found: dict[str, Interval] = {}
-    for name in METRICS:
-        changes = [change for row in candidate.rows if (change := _change(row, partner[row.id], name)) is not None]
-        if changes:
-            found[name] = paired_interval(changes, confidence)
-    return found
-
-
-def _change(candidate: Row, baseline: Row, metric: str) -> float | None:
-    ours, theirs = candidate.values.get(metric), baseline.values.get(metric)
-    if ours is None and theirs is None:
-        return None
-    # What was not judged counts against the candidate on either side: a failing judge must never look like a gain.
-    worst = 0.0 if metric in candidate.failures or ours is None or not math.isfinite(ours) else ours
-    best = 1.0 if metric in baseline.failures or theirs is None or not math.isfinite(theirs) else theirs
-    return worst - best
 
 
 def _below_floor(candidate: EvaluationReport, settings: EvaluationSettings) -> str:

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from pydantic import BaseModel
 
 from cia.errors import OperationError
+from cia.settings import EvaluationSettings
 
 Schema = TypeVar("Schema", bound=BaseModel)
 
@@ -23,3 +24,14 @@ class Judge(Protocol):
     def judge(self, prompt: str, schema: type[Schema]) -> Schema:
         """Return an instance of ``schema`` for a DeepEval prompt. Raises JudgeError; never a verdict it is not sure of."""
         ...
+
+
+def open_judge(settings: EvaluationSettings) -> Judge:
+    """Return the judge that the settings name: the offline one, or the one at an OpenAI-compatible address."""
+    if settings.judge == "offline":
+        from cia.evaluation.offline_judge import OfflineJudge
+
+        return OfflineJudge()
+    from cia.evaluation.openai_judge import OpenAIJudge
+
+    return OpenAIJudge.from_settings(settings)

@@ -1,0 +1,154 @@
+"""Who answers the questions of an evaluation: the extractive answers, a model in this process, or one behind an address."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cia.answering.answer import Answer
+from cia.answering.assistant import declines
+from cia.answering.citations import check
+from cia.answering.extractive import OPENING, PLACES, quote_places
+from cia.answering.model import open_model
+from cia.answering.prompt import Budget, Prompt, build_prompt, estimate_tokens
+from cia.errors import OperationError, UnavailableError
+from cia.retrieval.result import SearchResult
+from cia.settings import Settings
+
+BATCH = 4
+"""Questions generated together; more would need much memory for long contexts and gain little on a CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question and its context, best first. The reference answer stays with the evaluation."""
+
+    question: str
+    context: tuple[SearchResult, ...]
+
+
+class AnswerSource(Protocol):
+    """Anything that answers questions from given contexts. ``name`` goes into the report."""
+
+    name: str
+
+    def answer(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        """Return an answer for each question, in order."""
+        ...
+
+
+class ExtractiveAnswers:
+    """What users get without a model: the best places, quoted."""
+
+    name = "extractive"
+
+    def answer(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        """Return the quoted places. The opening sentence is about the assistant, not the code, and is left out."""
+        answers = []
+        for each in asked:
+            text, citations = quote_places(each.context[:PLACES], None)
+            answers.append(Answer(text.removeprefix(OPENING).strip(), False, "extractive", "none", citations, _index(each)))
+        return answers
+
+
+class TransformersAnswers:
+    """A base model, with or without a LoRA adapter, generating greedily in this process on the CPU.
+
+    ``base`` is a folder or a hub name. The model is loaded on the first question.
+    """
+
+    def __init__(self, settings: Settings, base: str | Path, adapter: Path | None = None, name: str = "") -> None:
+        self.name = name or (adapter.name if adapter else Path(base).name)
+        self._settings = settings
+        self._base, self._adapter = str(base), adapter
+        self._loaded: tuple[Any, Any] | None = None
+
+    def answer(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        """Return the model's answers, their citations checked. Raises OperationError when the model cannot be loaded."""
+        tokenizer, model = self._loaded = self._loaded or self._load()
+        budget = Budget.of(self._settings.model, lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
+        prompts = [build_prompt(each.question, each.context, budget) for each in asked]
+        texts: list[str] = []
+        for start in range(0, len(prompts), BATCH):
+            texts += self._generate(tokenizer, model, prompts[start : start + BATCH])
+        return [_spoken(each, prompt, text, self.name) for each, prompt, text in zip(asked, prompts, texts, strict=True)]
+
+    def _load(self) -> tuple[Any, Any]:
+        try:
+            from transformers import AutoModelForCausalLM, AutoTokenizer
+
+            tokenizer = AutoTokenizer.from_pretrained(self._base, padding_side="left")
+            model: Any = AutoModelForCausalLM.from_pretrained(self._base, dtype="float32")
+            if self._adapter is not None:
+                from peft import PeftModel
+
+                model = PeftModel.from_pretrained(model, str(self._adapter))
+        except ImportError as error:
+            raise OperationError(f"{error.name} is not installed; install code-intelligence-assistant[training]") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            raise OperationError(f"the model {self._base} cannot be loaded: {' '.join(str(error).split())[:200]}") from None
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        return tokenizer, model.eval()
+
+    def _generate(self, tokenizer: Any, model: Any, prompts: Sequence[Prompt]) -> list[str]:
+        import torch
+
+        written = [tokenizer.apply_chat_template(p.messages, tokenize=False, add_generation_prompt=True) for p in prompts]
+        inputs = tokenizer(written, return_tensors="pt", padding=True, add_special_tokens=False)
+        inputs.pop("token_type_ids", None)
+        with torch.inference_mode():
+            output = model.generate(
+                **inputs,
+                max_new_tokens=self._settings.model.answer_tokens,
+                do_sample=False,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        return list(tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
+
+
+class OpenAIAnswers:
+    """A model at an OpenAI-compatible address, such as vLLM with a LoRA adapter."""
+
+    def __init__(self, settings: Settings, base_url: str, model: str) -> None:
+        self.name = model
+        self._settings = settings
+        self._base_url = base_url
+        self._model = open_model(settings.model.model_copy(update={"base_url": base_url, "base_model": model}))
+
+    def answer(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        """Return the model's answers, their citations checked.
+
+        Raises UnavailableError when the server fails: an outage is no answer, and must not be scored as a bad one.
+        """
+        budget = Budget.of(self._settings.model, estimate_tokens)
+        prompts = [build_prompt(each.question, each.context, budget) for each in asked]
+        assert self._model is not None
+        speaking = self._model.bind(model=self.name, temperature=0.0)
+        try:
+            replies = speaking.batch([prompt.messages for prompt in prompts], {"max_concurrency": BATCH})
+        except Exception as error:  # httpx, openai and langchain each have their own
+            why = " ".join(str(error).split())[:200]
+            raise UnavailableError(f"the model at {self._base_url} failed: {why}; start it and evaluate again") from error
+        texts = [reply.content if isinstance(reply.content, str) else "" for reply in replies]
+        return [_spoken(each, prompt, text, self.name) for each, prompt, text in zip(asked, prompts, texts, strict=True)]
+
+
+def _spoken(asked: Asked, prompt: Prompt, text: str, model: str) -> Answer:
+    checked = check(text, prompt.context)
+    return Answer(
+        checked.text,
+        declines(checked.text),
+        "llm",
+        model,
+        checked.citations,
+        _index(asked),
+        dropped_citations=checked.dropped,
+    )
+
+
+def _index(asked: Asked) -> dict[str, str]:
+    best = asked.context[0] if asked.context else None
+    return {"repo": best.repo if best else "", "commit": best.commit if best else ""}
