@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-import shutil
 from collections.abc import Collection
 from contextlib import AbstractContextManager
 
@@ -13,7 +13,7 @@ from cia.corpus.manifest import Current, RepositoryFiles
 from cia.corpus.reading import Reader
 from cia.corpus.snapshot import Snapshot
 from cia.corpus.source import check_name, parse_source
-from cia.durable_files import exclusive
+from cia.durable_files import disk_errors, exclusive
 from cia.errors import InputError, NotIndexedError
 from cia.progress import Progress, silent
 from cia.settings import Settings
@@ -40,21 +40,24 @@ class Corpus:
         with self._locked(repo, progress):
             files = RepositoryFiles(self._root / repo)
             blobs = BlobStore(files.blobs)
-            blobs.clean()
             known = files.current()
-            if known and known.identity != parsed.identity:
-                raise InputError(f"the name {repo!r} is taken by {known.identity}; pass --name with another one")
+            if known is None:
+                files.clear()  # a first add or a removal that was killed: nothing there can be relied on
+            elif known.identity != parsed.identity:
+                raise InputError(f"the name {repo!r} belongs to another source ({known.identity}); pass --name with another one")
+            blobs.clean()
             reader = Reader(files, blobs, self._home, self._root / ".sdists", self._max_file_bytes, progress)
             snapshot, signature = reader.read(parsed, newest=known.commit if known else None)
-            files.set_current(Current(snapshot.commit, parsed.identity, signature))
+            current = Current(snapshot.commit, parsed.identity, signature)
+            if current != known:
+                files.set_current(current)
             return snapshot
 
     def get(self, repo: str, commit: str | None = None) -> Snapshot:
         """Return ``repo`` at ``commit`` (a full id; default: the newest). Raises NotIndexedError when there is none."""
         current = RepositoryFiles(self._root / repo).current() if repo in self._names() else None
         if current is None:
-            held = ", ".join(self._names()) or "none yet"
-            raise NotIndexedError(f"there is no repository {repo!r}; indexed: {held}")
+            raise self._not_indexed(repo)
         wanted = commit or current.commit
         manifest = RepositoryFiles(self._root / repo).manifest(wanted) if _COMMIT.fullmatch(wanted) else None
         if manifest is None:
@@ -63,15 +66,18 @@ class Corpus:
 
     def snapshots(self) -> list[Snapshot]:
         """Return the newest snapshot of each repository, in the order of their names."""
-        return [self.get(repo) for repo in self._names()]
+        snapshots = []
+        for repo in self._names():
+            with contextlib.suppress(NotIndexedError):  # removed by another process since it was listed
+                snapshots.append(self.get(repo))
+        return snapshots
 
     def remove(self, repo: str) -> None:
         """Forget ``repo`` and everything stored for it. Raises NotIndexedError when there is no such repository."""
-        self.get(repo)
+        if repo not in self._names():
+            raise self._not_indexed(repo)
         with self._locked(repo, silent):
-            files = RepositoryFiles(self._root / repo)
-            files.forget()
-            shutil.rmtree(files.directory, ignore_errors=True)
+            RepositoryFiles(self._root / repo).clear()
 
     def prune(self, repo: str, keep: Collection[str]) -> None:
         """Drop the commits of ``repo`` that are neither in ``keep`` nor the newest, and the contents only they hold."""
@@ -97,9 +103,15 @@ class Corpus:
             return []
         return sorted(path.parent.name for path in self._root.glob("[!.]*/current.json"))
 
+    def _not_indexed(self, repo: str) -> NotIndexedError:
+        return NotIndexedError(f"there is no repository {repo!r}; indexed: {', '.join(self._names()) or 'none yet'}")
+
     def _locked(self, repo: str, progress: Progress) -> AbstractContextManager[None]:
+        locks = self._root / ".locks"
+        with disk_errors(locks):
+            locks.mkdir(parents=True, exist_ok=True)
         return exclusive(
-            self._root / ".locks" / f"{repo}.lock",
+            locks / f"{repo}.lock",
             purpose=f"indexing {repo}",
             wait_seconds=LOCK_WAIT_SECONDS,
             on_wait=lambda message: progress(message, 0, 0),

@@ -62,7 +62,7 @@ def _walk_below(directory: Path, prefix: str, ignores: list[_Ignore], not_below:
     for child in children:
         path = prefix + child.name
         if child.is_symlink():
-            if not _ignored(path, ignores):
+            if not rules.reason_to_skip_folder(child.name) and not _ignored(path, ignores):
                 rules.check_link_inside(path, _link_target(child, root), str(root))
             yield FolderEntry(path, 0, 0, rules.SYMLINK)
         elif child.is_dir(follow_symlinks=False):

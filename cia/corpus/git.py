@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cia.corpus.source import ALLOWED_TRANSPORTS, LocalGit
-from cia.errors import SourceError
+from cia.errors import OperationError, SourceError
 
 # What git itself calls local to a repository (``git rev-parse --local-env-vars``): set inside a hook, it would lead elsewhere.
 _LOCAL_VARIABLES = (
@@ -68,7 +69,9 @@ class GitRepository:
         for record in listing.split(b"\0"):
             if record:
                 fields, _, path = record.partition(b"\t")
-                mode, _kind, blob, size = fields.decode().split()
+                mode, kind, blob, size = fields.decode().split()
+                if kind == "blob" and not size.isdigit():
+                    raise self._incomplete(blob)
                 entries.append(TreeEntry(os.fsdecode(path), mode, blob, 0 if size == "-" else int(size)))
         return entries
 
@@ -114,6 +117,8 @@ class GitRepository:
                 self._fetch(url, "--no-tags", refspecs=(revision,))  # a server may give out a commit that no branch holds
             return
         said = result.stderr.decode(errors="replace")
+        if "No space left on device" in said:
+            raise OperationError(f"no space left on the disk for {self._git_dir}; free some and run the same command again")
         if "couldn't find remote ref HEAD" in said:
             raise SourceError(f"{self._shown} has no commit yet, so there is nothing to index; push something first")
         last = " ".join((said.strip().splitlines() or ["no reason given"])[-1].replace(url, self._shown).split())
@@ -133,6 +138,11 @@ class GitRepository:
 
     def _filters_off(self) -> list[str]:
         """Comparing a touched file would run the clean filters that the repository configures; make them empty."""
+        configuration = self._git_dir / "config"
+        if configuration.is_file() and not re.search(
+            rb"filter|include|worktreeconfig", configuration.read_bytes(), re.IGNORECASE
+        ):
+            return []
         names = self._run("config", "--local", "--includes", "--null", "--name-only", "--get-regexp", r"^filter\.", check=False)
         off = []
         for name in names.stdout.decode(errors="replace").split("\0"):

@@ -7,6 +7,7 @@ its manifest does, a repository when its ``current.json`` does: whatever a kill 
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,9 +66,10 @@ class RepositoryFiles:
         """Make ``current`` what readers see from now on."""
         replace_text(self._current, json.dumps(asdict(current), indent=1))
 
-    def forget(self) -> None:
-        """Take the repository out of sight; the first step of its removal."""
+    def clear(self) -> None:
+        """Remove everything, what makes the repository visible first. The caller holds the repository's lock."""
         self._current.unlink(missing_ok=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def commits(self) -> list[str]:
         """Return the stored commits in alphabetical order."""

@@ -29,7 +29,8 @@ MAX_UNPACKED_BYTES = 512 * 2**20
 """Far above any source distribution of note; below what a decompression bomb needs to hurt."""
 MAX_MEMBERS = 200_000
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = (10.0, 30.0)
+"""To connect, and between two pieces of an answer."""
 RETRIES = 3
 
 
@@ -80,7 +81,7 @@ def unpack(archive: Path, shown: str, intake: Intake, progress: Progress) -> Non
             tarfile.open(fileobj=_Bounded(unpacked, shown), mode="r|") as members,  # type: ignore[call-overload]
         ):
             _take_members(members, shown, intake, progress)
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, UnicodeError) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError) as error:
         raise SourceError(f"{shown} is not a readable .tar.gz ({error}); download it again") from None
 
 
