@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from cia.retrieval.ranking import rank
 from cia.retrieval.result import SearchResponse, SearchResult
 from cia.retrieval.sparse import InverseFrequency, SparseTerms, query_vector
 from cia.retrieval.store import SCHEMA_VERSION, Condition, Generation, IndexedRepository
+from cia.retrieval.tokens import term_ids
 from cia.settings import Settings
 
 MAX_LIMIT = 100
@@ -77,6 +78,17 @@ class Retriever:
         records = [record for record in self._store.repositories() if repos is None or record.name in repos]
         state = [(r.name, r.commit, r.generation, r.embedding_model, r.embedded, r.schema_version) for r in records]
         return hashlib.sha256(repr(state).encode()).hexdigest()[:16]
+
+    def occurrences(self, terms: Iterable[str], repos: Sequence[str] | None = None) -> tuple[dict[str, int], int]:
+        """Return in how many chunks of ``repos`` each term (of ``cia.retrieval.tokens``) occurs, and how many chunks there are.
+
+        Raises NotIndexedError for an unknown repository.
+        """
+        lexicons = [generation.lexicon for generation in self._generations(repos)]
+        wanted = list(dict.fromkeys(terms))
+        ids = np.asarray(term_ids(wanted), dtype=np.uint32)
+        counts = sum((lexicon.frequencies(ids) for lexicon in lexicons), start=np.zeros(len(ids), np.int64))
+        return dict(zip(wanted, counts.tolist(), strict=True)), sum(lexicon.documents for lexicon in lexicons)
 
     def close(self) -> None:
         """Release what is open."""
