@@ -1,0 +1,83 @@
+"""Run systems over question sets, one cold process for each system and kind, and score what they answer."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.retrieval.metrics import DEPTH, FILE_DEPTH, percentile, score
+from benchmarks.retrieval.question import Found, Kind, QuestionSet
+from cia.errors import OperationError
+
+
+@dataclass(slots=True)
+class Measurement:
+    """One system on all sets of one kind. ``scores`` and ``rankings`` are by question, named ``repo/id``."""
+
+    system: str
+    kind: Kind
+    index_seconds: float
+    peak_bytes: int
+    query_seconds: list[float]
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    rankings: dict[str, list[list[Any]]] = field(default_factory=dict)
+
+    def mean(self, metric: str) -> float:
+        """Return the mean of ``metric`` over the questions."""
+        return sum(scores[metric] for scores in self.scores.values()) / len(self.scores)
+
+    def query_milliseconds(self, share: float) -> float:
+        """Return a percentile of the time that one question took."""
+        return 1000 * percentile(self.query_seconds, share)
+
+
+def measure(system: str, sets: Sequence[QuestionSet], cache: Path) -> Measurement:
+    """Index the trees of ``sets`` (all of one kind) with ``system`` in a fresh process and ask it everything.
+
+    The index time runs from the start of that process until the last tree can be searched, imports and models included.
+    Raises OperationError with the last line of what the process printed when it fails.
+    """
+    kind = sets[0].kind
+    answer = _run(system, sets, FILE_DEPTH if kind == "commit" else DEPTH, cache)
+    measurement = Measurement(
+        system,
+        kind,
+        answer["start_seconds"] + sum(answer["index_seconds"].values()),
+        answer["peak_bytes"],
+        [entry["seconds"] for entry in answer["answers"].values()],
+    )
+    for question_set in sets:
+        for question in question_set.questions:
+            name = f"{question_set.repo}/{question.id}"
+            found = answer["answers"][name]["found"]
+            measurement.scores[name] = score(kind, question, [Found(*place) for place in found])
+            measurement.rankings[name] = found[:DEPTH]
+    return measurement
+
+
+def _run(system: str, sets: Sequence[QuestionSet], limit: int, cache: Path) -> dict[str, Any]:
+    trees = [
+        {
+            "repo": question_set.repo,
+            "folder": str(question_set.tree),
+            "questions": [(f"{question_set.repo}/{question.id}", question.text) for question in question_set.questions],
+        }
+        for question_set in sets
+    ]
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="request-", dir=cache) as folder:
+        request, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
+        request.write_text(json.dumps({"system": system, "cache": str(cache), "limit": limit, "trees": trees}))
+        command = [sys.executable, "-m", "benchmarks.retrieval.worker", str(request), str(answer)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+            raise OperationError(f"{system} failed: {last}")
+        document: dict[str, Any] = json.loads(answer.read_text())
+        return document

@@ -1,0 +1,112 @@
+"""Questions made of git history: does a search for a commit's message find the files that the commit changed?
+
+The tree that is indexed is that of a base commit; the questions are commits made after it, so nothing of the change is
+in the tree. Merges, robots, releases, formatting and messages under three words are left out; a commit changes one to
+five source files, and those that the base has are the answer (tests too: a change to one is a question about one).
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+
+from benchmarks.retrieval.question import Place, Question
+from benchmarks.retrieval.source_files import is_source
+from cia.errors import SourceError
+
+QUESTIONS = 100
+"""A history gives at most this many: the first ones after its base commit, when the tree is most like what they changed."""
+MAX_FILES = 5
+MIN_WORDS = 3
+ROBOT = re.compile(r"\[bot\]|dependabot|pre-commit-ci|renovate|github-actions|greenkeeper|pyup", re.I)
+ROUTINE = re.compile(
+    r"^\W*(bump|release|prepare|version|upgrade|update (dependenc|requirement|version|copyright|changelog|readme|authors|license)"
+    r"|v?\d+\.\d+|merge|revert|changelog|pre-commit|maven-release-plugin|typos?\b"
+    r"|fix(ed|es)? (a |some |minor )?(typo|lint|flake8|pep8|black|isort|format)"
+    r"|(run|apply|use) (black|ruff|isort|pyupgrade|gofmt|google-java-format)|black\b|isort\b|lint|format|reformat|wip\b|review)",
+    re.I,
+)
+REFERENCE = re.compile(
+    r"\s*\(?(close[sd]?|fix(es|ed)?|resolve[sd]?|refs?|see|pr)?:?\s*(gh-|#)\d+\)?|\[skip ci\]|\[ci skip\]", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit after the base: its first line, and the source files that it touched."""
+
+    id: str
+    author: str
+    subject: str
+    files: tuple[str, ...]
+
+
+def questions_from(history: Path, limit: int = QUESTIONS) -> tuple[str, tuple[Question, ...]]:
+    """Return the id of a base commit of ``history`` and up to ``limit`` questions about its tree.
+
+    The base is the newest commit on the main line that has enough questions after it, or else the one in the middle.
+    Raises SourceError when ``history`` is no git repository.
+    """
+    line = git(history, "rev-list", "--first-parent", "HEAD").split()
+    back = limit
+    while back < len(line) // 2:
+        questions = _questions_after(history, line[back])
+        if len(questions) >= limit:
+            return line[back], questions[:limit]
+        back = int(back * 1.5)
+    base = line[len(line) // 2]
+    return base, _questions_after(history, base)[:limit]
+
+
+def write_tree(history: Path, commit: str, target: Path, below: str = "") -> None:
+    """Write the files of ``history`` at ``commit`` to ``target``; with ``below``, only those in that folder."""
+    command = ["git", "-C", str(history), "archive", "--format=tar", commit, *([below] if below else [])]
+    archive = subprocess.run(command, check=True, capture_output=True).stdout
+    target.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=BytesIO(archive)) as tar:
+        tar.extractall(target, filter="data", members=[member for member in tar if member.isfile()])
+
+
+def git(history: Path, *arguments: str) -> str:
+    """Return what git prints. Raises SourceError with its last line when it fails."""
+    command = ["git", "-C", str(history), "-c", "core.quotePath=false", *arguments]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode != 0:
+        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise SourceError(f"{history} cannot be read as a git repository: {' '.join(reason)}; give --history the path of one")
+    return done.stdout.decode("utf-8", errors="replace")
+
+
+def question_of(commit: Commit, present: frozenset[str]) -> Question | None:
+    """Return the question that ``commit`` asks of a tree with the files ``present``, or None when it asks none."""
+    if ROBOT.search(commit.author) or ROUTINE.match(commit.subject) or not 1 <= len(commit.files) <= MAX_FILES:
+        return None
+    text = REFERENCE.sub("", commit.subject).strip().rstrip(".").strip()
+    if len(re.findall(r"[A-Za-z]\w+", text)) < MIN_WORDS:
+        return None
+    places = tuple(Place(path) for path in commit.files if path in present)
+    return Question(f"commit-{commit.id[:12]}", text, places) if places else None
+
+
+def _questions_after(history: Path, base: str) -> tuple[Question, ...]:
+    present = frozenset(path for path in git(history, "ls-tree", "-r", "-z", "--name-only", base).split("\0") if is_source(path))
+    asked = (question_of(commit, present) for commit in _commits_after(history, base))
+    seen: dict[str, Question] = {}
+    for question in asked:
+        if question:
+            seen.setdefault(question.text.lower(), question)
+    return tuple(seen.values())
+
+
+def _commits_after(history: Path, base: str) -> Iterator[Commit]:
+    layout = "--format=%x1e%H%x1f%an %ae%x1f%s%x1f"
+    log = git(history, "log", "--reverse", "--no-merges", "--no-renames", "--name-only", layout, f"{base}..HEAD")
+    for entry in islice(log.split("\x1e"), 1, None):
+        identity, author, subject, files = entry.split("\x1f", 3)
+        yield Commit(identity, author, subject, tuple(path for path in files.split("\n") if path and is_source(path)))
