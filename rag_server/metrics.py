@@ -1,0 +1,68 @@
+"""What is counted and timed, in Prometheus's format. Each application has a registry of its own."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from cia.answering.answer import Answer
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Bucket bounds: a search takes milliseconds, an answer of a model on a CPU many seconds."""
+
+
+class Metrics:
+    """Counters and histograms of one server."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter("cia_requests_total", "Requests.", ["route", "code"], registry=self.registry)
+        self._seconds = Histogram(
+            "cia_request_seconds", "Time to the end of the reply.", ["route"], buckets=SECONDS, registry=self.registry
+        )
+        self._retrieval = Histogram("cia_retrieval_seconds", "Time to find the sources.", buckets=SECONDS, registry=self.registry)
+        self._generation = Histogram(
+            "cia_generation_seconds", "Time to write and check the answer.", ["mode"], buckets=SECONDS, registry=self.registry
+        )
+        self._answers = Counter("cia_answers_total", "Answers.", ["mode"], registry=self.registry)
+        self._citations = Counter(
+            "cia_citations_total", "Citations, emitted or dropped by the check.", ["outcome"], registry=self.registry
+        )
+        self._abstentions = Counter(
+            "cia_abstentions_total", "Questions that the indexed code does not answer.", registry=self.registry
+        )
+        self._fallbacks = Counter("cia_fallbacks_total", "Extractive answers in place of a model's.", registry=self.registry)
+        self._dependency = Gauge(
+            "cia_dependency_up", "1 when the neighbour answers, else 0.", ["dependency"], registry=self.registry
+        )
+        for outcome in ("emitted", "dropped"):
+            self._citations.labels(outcome)
+        for mode in ("llm", "extractive"):
+            self._answers.labels(mode)
+
+    def request(self, route: str, code: int, seconds: float) -> None:
+        """Count a finished request under its route's template, never under its path."""
+        self._requests.labels(route, str(code)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def retrieved(self, seconds: float) -> None:
+        """Time one retrieval."""
+        self._retrieval.observe(seconds)
+
+    def answered(self, answer: Answer, seconds: float) -> None:
+        """Count an answer; ``seconds`` is the time from its sources to its end."""
+        self._generation.labels(answer.mode).observe(seconds)
+        self._answers.labels(answer.mode).inc()
+        self._citations.labels("emitted").inc(len(answer.citations))
+        self._citations.labels("dropped").inc(answer.dropped_citations)
+        if answer.abstained:
+            self._abstentions.inc()
+        if answer.fallback_reason:
+            self._fallbacks.inc()
+
+    def dependency(self, name: str, up: bool) -> None:
+        """Note whether a neighbour answers."""
+        self._dependency.labels(name).set(up)
+
+    def as_text(self) -> bytes:
+        """Return everything in Prometheus's text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,85 @@
+// An answer as elements: paragraphs, inline code, fenced code, and citations that open their lines.
+
+import { element } from "./element.js";
+import { highlight } from "./highlight.js";
+import { hashOfPlace } from "./source.js";
+
+const FENCE = /^(`{3,})([\w+#.-]*)[^`\n]*\n([\s\S]*?)(?:\n\1`*[ \t]*(?:\n|$)|$(?![\s\S]))/m;
+const INLINE = /\[([^[\]\s/]+)\/([^[\]]+?):(\d+)-(\d+)\]|`([^`\n]+)`/g;
+
+export function renderAnswer(body, { text, sources, answer, seconds }) {
+  const places = new Map();
+  for (const one of [...sources, ...(answer?.citations ?? [])]) places.set(`${one.repo}/${one.file_path}`, one.commit);
+  const parts = blocks(answer?.answer ?? text, places);
+  if (!answer) parts.push(element("p", { class: "waiting" }, sources.length ? `Reading ${sources.length} places` : "Looking through the code"));
+  if (answer) {
+    if (answer.citations.length) parts.push(citationList(answer.citations));
+    parts.push(facts(answer, seconds));
+  }
+  body.replaceChildren(...parts);
+}
+
+function blocks(text, places) {
+  const made = [];
+  let rest = text;
+  for (let fence = FENCE.exec(rest); fence; fence = FENCE.exec(rest)) {
+    made.push(...paragraphs(rest.slice(0, fence.index), places), codeBlock(fence[3], fence[2]));
+    rest = rest.slice(fence.index + fence[0].length);
+  }
+  return [...made, ...paragraphs(rest, places)];
+}
+
+function codeBlock(code, language) {
+  return element("pre", { tabindex: "0" }, element("code", {}, highlight(code, language)));
+}
+
+function paragraphs(text, places) {
+  return text.split(/\n{2,}/).filter((one) => one.trim()).map((one) => element("p", {}, ...inline(one.trim(), places)));
+}
+
+function inline(text, places) {
+  const made = [];
+  let end = 0;
+  for (const match of text.matchAll(INLINE)) {
+    made.push(text.slice(end, match.index));
+    const [whole, repo, path, start, last, code] = match;
+    const commit = places.get(`${repo}/${path}`);
+    if (code !== undefined) made.push(element("code", {}, code));
+    else if (commit) made.push(citationLink({ repo, commit, file_path: path, line_start: Number(start), line_end: Number(last) }));
+    else made.push(whole);
+    end = match.index + whole.length;
+  }
+  return [...made, text.slice(end)];
+}
+
+function lineRange({ line_start: start, line_end: end }) {
+  return start === end ? `${start}` : `${start}–${end}`;
+}
+
+function citationLink(place) {
+  const file = place.file_path.split("/").at(-1);
+  const title = `${place.repo}/${place.file_path}, lines ${lineRange(place)}`;
+  return element("a", { class: "citation", href: hashOfPlace(place), title }, `${file}:${lineRange(place)}`);
+}
+
+function citationList(citations) {
+  const items = citations.map((one) => {
+    const path = element("span", { class: "path" }, `${one.repo}/${one.file_path}`);
+    const lines = element("span", { class: "lines" }, lineRange(one));
+    const symbol = element("span", { class: "symbol" }, one.symbol || one.file_path.split("/").at(-1));
+    return element("li", {}, element("a", { href: hashOfPlace(one) }, symbol, path, lines));
+  });
+  return element("ol", { class: "citations", "aria-label": "Citations" }, ...items);
+}
+
+function facts(answer, seconds) {
+  const shown = [
+    element("span", { class: `mode ${answer.mode}` }, answer.mode === "llm" ? answer.model : "extractive"),
+  ];
+  if (answer.abstained) shown.push(element("span", {}, "not answered by the indexed code"));
+  if (answer.index.repo) shown.push(element("span", { title: answer.index.commit }, `${answer.index.repo} @ ${answer.index.commit.slice(0, 12)}`));
+  if (seconds !== undefined) shown.push(element("span", {}, `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`));
+  if (answer.dropped_citations) shown.push(element("span", {}, `${answer.dropped_citations} citations failed the check`));
+  const notes = [answer.fallback_reason, ...(answer.notices ?? [])].filter(Boolean);
+  return element("footer", { class: "facts" }, element("p", {}, ...shown), ...notes.map((note) => element("p", { class: "note" }, note)));
+}

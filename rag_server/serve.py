@@ -1,0 +1,63 @@
+"""Runs the application on an address, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from cia.errors import OperationError
+from cia.settings import Settings
+from rag_server.app import create_app
+
+SHUTDOWN_SECONDS = 5
+"""Requests under way get this long to finish."""
+
+
+def run(settings: Settings, host: str | None = None, port: int | None = None, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until told to stop. ``ready`` gets the address once it answers; by default it is printed.
+
+    ``host`` and ``port`` (0: a free one) default to the settings. Raises OperationError when the address cannot be used.
+    """
+    listener = _listen(host or settings.rag.host, settings.rag.port if port is None else port)
+    config = uvicorn.Config(
+        create_app(settings),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    _Announcing(config, _address(listener), ready or _print_address).run(sockets=[listener])
+
+
+class _Announcing(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, address: str, ready: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._address = address
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready(self._address)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise OperationError(f"cannot listen on {host}:{port} ({error.strerror}); choose another --port or --host") from None
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if listener.family == socket.AF_INET6 else f"http://{host}:{port}"
+
+
+def _print_address(address: str) -> None:
+    print(f"Code Intelligence Assistant at {address}", flush=True)
