@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from cia.registry import Registry
-
 from cia.settings import Settings
 
 

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kfp import dsl
+from kfp.dsl.pipeline_task import PipelineTask
+
+from cia.settings import Settings, load_settings
 from components.build_dataset import build_dataset
 from components.evaluate_model import evaluate_model
 from components.fetch_corpus import fetch_corpus
@@ -15,10 +19,6 @@ from components.fine_tune_llm import fine_tune_llm
 from components.index_code import index_code
 from components.refresh_serving import refresh_serving
 from components.register_model import register_model
-from kfp import dsl
-from kfp.dsl.pipeline_task import PipelineTask
-
-from cia.settings import Settings, load_settings
 from pipelines.code_version import code_version
 from pipelines.placement import Placement, place_locally
 
@@ -58,6 +58,7 @@ def define_code_assistant_pipeline(settings: Settings, place: Placement) -> Call
             evaluate_model(
                 adapter=tuned.outputs["adapter"],
                 questions=built.outputs["evaluation"],
+                train=built.outputs["train"],
                 index=indexed.outputs["Output"],
                 evaluation=evaluation,
                 data_digest=built.outputs["Output"],
@@ -65,15 +66,7 @@ def define_code_assistant_pipeline(settings: Settings, place: Placement) -> Call
                 code=code,
             )
         )
-        registered = place(
-            _uncached(
-                register_model(
-                    adapter=tuned.outputs["adapter"],
-                    scores=scored.outputs["scores"],
-                    report=scored.outputs["report"],
-                )
-            )
-        )
+        registered = place(_uncached(register_model(adapter=tuned.outputs["adapter"], scores=scored.outputs["scores"])))
         with dsl.If(scored.outputs["Output"] == True, name="passed-the-gate"):  # noqa: E712 - KFP compares by operator
             place(_uncached(refresh_serving(version=registered.outputs["Output"])))
 

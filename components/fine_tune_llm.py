@@ -1,0 +1,45 @@
+"""Step 4: fine-tune the model on the code base with LoRA, as a Kubeflow Trainer job."""
+
+from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
+
+from components.step import component
+
+
+@component
+def fine_tune_llm(
+    repos: list,  # type: ignore[type-arg]
+    train: Input[Dataset],
+    training: dict,  # type: ignore[type-arg]
+    data_digest: str,
+    code: str,
+    adapter: Output[Model],
+    metrics: Output[Metrics],
+    loss_curve: Output[HTML],
+) -> str:
+    """Train an adapter and return the id of its MLflow run.
+
+    Args:
+        repos: What ``fetch_corpus`` returned; the small local base model is made from their text.
+        train: The training set of ``build_dataset``.
+        training: The ``training`` group of the settings.
+        data_digest: What ``build_dataset`` returned; logged with the run.
+        code: Digest of the project's code.
+
+    Outputs: ``adapter`` is a PEFT folder that vLLM takes, its metadata names the base model's folder. ``loss_curve`` is a plot.
+    """
+    from pathlib import Path
+
+    from components.step import Step, settings_with
+    from components.training_artifacts import train_adapter
+
+    with Step("fine_tune_llm") as step:
+        settings = settings_with(training=training)
+        tuned = train_adapter(settings, [repo["name"] for repo in repos], Path(train.path), Path(adapter.path), step.progress)
+        Path(loss_curve.path).write_text(tuned.loss_plot, encoding="utf-8")
+        for name, value in tuned.metrics.items():
+            metrics.log_metric(name, value)
+        adapter.metadata.update(
+            {"base": str(tuned.base), "run_id": tuned.run_id, "data_digest": data_digest, "code": code, "framework": "peft"}
+        )
+        step.summary = tuned.summary
+    return tuned.run_id

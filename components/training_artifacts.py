@@ -1,0 +1,87 @@
+"""Makes the base model when it is ours to make, runs the fine-tuning job, and puts the adapter where the artifact lies."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cia.corpus import Corpus, decode
+from cia.durable_files import replace_directory
+from cia.progress import Progress
+from cia.registry import tracking_uri
+from cia.settings import Settings
+from runtimes.base_model import make_base_model
+from runtimes.train_job import FineTuneRequest, FineTuneResult, choose_trainer
+
+LOCAL_BASE = "local"
+"""The value of ``training.base_model`` that asks for the small model made here."""
+
+
+@dataclass(frozen=True, slots=True)
+class TunedAdapter:
+    """What a run left. ``base`` is the base model's folder or hub name; ``loss_plot`` is HTML."""
+
+    base: str
+    run_id: str
+    metrics: dict[str, float]
+    loss_plot: str
+    summary: str
+
+
+def train_adapter(settings: Settings, repos: Sequence[str], train: Path, adapter: Path, progress: Progress) -> TunedAdapter:
+    """Fine-tune on ``train/examples.jsonl`` and leave the adapter in the folder ``adapter``."""
+    base = settings.training.base_model
+    base_summary = ""
+    if base == LOCAL_BASE:
+        made = make_base_model(_texts(settings, repos), settings.home / "models", settings, progress)
+        base = str(made.path)
+        state = "reused" if made.reused else f"made in {made.seconds:.0f} s"
+        base_summary = f"base of {made.parameters / 1e6:.1f}M parameters {state} (loss {made.losses[-1]:.2f}); "
+    examples = train / "examples.jsonl"
+    out = settings.home / "training-runs" / _run_digest(settings, examples, base)
+    request = FineTuneRequest.of(settings, examples, base, out, tracking_uri(settings))
+    result = choose_trainer(settings).run(request, progress)
+    with replace_directory(adapter) as staging:
+        shutil.copytree(result.adapter, staging, dirs_exist_ok=True)
+    shutil.rmtree(out, ignore_errors=True)
+    metrics = {
+        "first_loss": result.losses[0],
+        "last_loss": result.losses[-1],
+        "steps": len(result.losses),
+        "seconds": result.seconds,
+        "tokens_per_second": result.tokens_per_second,
+        "peak_memory_mib": result.peak_memory_mib,
+    }
+    summary = f"{base_summary}LoRA loss {result.losses[0]:.2f} to {result.losses[-1]:.2f} in {len(result.losses)} steps"
+    return TunedAdapter(base, result.run_id, metrics, _loss_plot(result), summary)
+
+
+def _run_digest(settings: Settings, examples: Path, base: str) -> str:
+    """Name a run after what it is made of: started again after a kill, it finds its checkpoints."""
+    digest = hashlib.sha256(examples.read_bytes())
+    digest.update(f"{base}\0{settings.training.model_dump_json()}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _texts(settings: Settings, repos: Sequence[str]) -> list[str]:
+    corpus = Corpus(settings)
+    snapshots = [corpus.get(repo) for repo in repos]
+    return [decode(snapshot.read_bytes(file.path)) for snapshot in snapshots for file in snapshot.files]
+
+
+def _loss_plot(result: FineTuneResult) -> str:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(range(1, len(result.losses) + 1), result.losses, color="#2a7f4f")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss, nats per answer token")
+    axes.spines[["top", "right"]].set_visible(False)
+    drawing = io.StringIO()
+    figure.savefig(drawing, format="svg")
+    return f'<!doctype html><meta charset="utf-8"><title>Loss</title>{drawing.getvalue()}'
