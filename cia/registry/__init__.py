@@ -1,0 +1,7 @@
+"""The registry: every trained adapter as a version in MLflow, and the one in Production."""
+
+from cia.registry.registered_adapter import RegisteredAdapter
+from cia.registry.registry import Registry
+from cia.registry.training_run import TrainingRun, training_run
+
+__all__ = ["RegisteredAdapter", "Registry", "TrainingRun", "training_run"]
