@@ -12,7 +12,7 @@ import os
 import uuid
 from pathlib import Path
 
-from cia.durable_files import STAGING_MARK, disk_errors, remove_unfinished
+from cia.durable_files import STAGING_MARK, disk_errors
 
 
 class BlobStore:
@@ -53,7 +53,3 @@ class BlobStore:
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
-
-    def clean(self) -> None:
-        """Remove what a killed writer left."""
-        remove_unfinished(self.directory)

@@ -45,7 +45,7 @@ class Corpus:
                 files.clear()  # a first add or a removal that was killed: nothing there can be relied on
             elif known.identity != parsed.identity:
                 raise InputError(f"the name {repo!r} belongs to another source ({known.identity}); pass --name with another one")
-            blobs.clean()
+            files.remove_leftovers()
             reader = Reader(files, blobs, self._home, self._root / ".sdists", self._max_file_bytes, progress)
             snapshot, signature = reader.read(parsed, newest=known.commit if known else None)
             current = Current(snapshot.commit, parsed.identity, signature)

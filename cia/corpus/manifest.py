@@ -15,7 +15,7 @@ from typing import Any
 from cia.corpus import rules
 from cia.corpus.intake import Content, Outcome
 from cia.corpus.snapshot import Snapshot, SourceFile
-from cia.durable_files import replace_text
+from cia.durable_files import remove_unfinished, replace_text
 from cia.errors import OperationError
 
 FORMAT = 1
@@ -65,6 +65,11 @@ class RepositoryFiles:
     def set_current(self, current: Current) -> None:
         """Make ``current`` what readers see from now on."""
         replace_text(self._current, json.dumps(asdict(current), indent=1))
+
+    def remove_leftovers(self) -> None:
+        """Remove what a killed writer left. The caller holds the repository's lock."""
+        for directory in (self.directory, self._commits, self.blobs):
+            remove_unfinished(directory)
 
     def clear(self) -> None:
         """Remove everything, what makes the repository visible first. The caller holds the repository's lock."""

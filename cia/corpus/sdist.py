@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from cia.corpus import rules
 from cia.corpus.intake import Intake
-from cia.durable_files import STAGING_MARK, disk_errors
+from cia.durable_files import STAGING_MARK, disk_errors, exclusive, remove_unfinished
 from cia.errors import SourceError
 from cia.progress import Progress
 
@@ -32,6 +32,7 @@ MAX_MEMBERS = 200_000
 TIMEOUT_SECONDS = (10.0, 30.0)
 """To connect, and between two pieces of an answer."""
 RETRIES = 3
+LOCK_WAIT_SECONDS = 600.0
 
 
 def download(project: str, version: str, directory: Path, progress: Progress) -> Path:
@@ -43,6 +44,18 @@ def download(project: str, version: str, directory: Path, progress: Progress) ->
     archive = directory / f"{project}-{version}.tar.gz"
     if archive.exists():
         return archive
+    waiting = f"downloading {project}=={version}"
+    with (
+        disk_errors(directory),
+        exclusive(directory / ".lock", waiting, LOCK_WAIT_SECONDS, on_wait=lambda message: progress(message, 0, 0)),
+    ):
+        remove_unfinished(directory)
+        if not archive.exists():
+            _download(project, version, archive, progress)
+    return archive
+
+
+def _download(project: str, version: str, archive: Path, progress: Progress) -> None:
     import requests
     from pypi_simple import DigestMismatchError, NoDigestsError, NoSuchProjectError
 
@@ -50,9 +63,7 @@ def download(project: str, version: str, directory: Path, progress: Progress) ->
     try:
         with _client() as client:
             package = _find(client, project, version)
-            progress(f"downloading {wanted}", 0, package.size or 0)
-            with disk_errors(directory):
-                _fetch(client, package, archive, progress)
+            _fetch(client, package, archive, progress)
     except NoSuchProjectError:
         raise SourceError(f"the package index has no project {project!r}; check the name") from None
     except (NoDigestsError, DigestMismatchError):
@@ -62,7 +73,6 @@ def download(project: str, version: str, directory: Path, progress: Progress) ->
             f"the sdist of {wanted} could not be downloaded ({type(error).__name__});"
             " check the network, PIP_INDEX_URL and REQUESTS_CA_BUNDLE, or give a downloaded .tar.gz"
         ) from None
-    return archive
 
 
 def unpack(archive: Path, shown: str, intake: Intake, progress: Progress) -> None:
@@ -172,8 +182,7 @@ def _find(client: PyPISimple, project: str, version: str) -> DistributionPackage
 
 
 def _fetch(client: PyPISimple, package: DistributionPackage, archive: Path, progress: Progress) -> None:
-    """Download to a name of this process, verify, then rename: two processes may download the same sdist at once."""
-    archive.parent.mkdir(parents=True, exist_ok=True)
+    """Download beside ``archive``, verify, then rename: an archive that is there is whole."""
     with tempfile.TemporaryDirectory(prefix=STAGING_MARK, dir=archive.parent) as staging:
         target = Path(staging) / "sdist"
         client.download_package(
