@@ -122,7 +122,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OperationError(f"no space left on the disk for {path}; free some and run the same command again") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
             raise OperationError(
                 f"{path} cannot be written ({error.strerror}); choose another CIA_HOME or change its rights"
             ) from error
