@@ -73,28 +73,27 @@ def _verdict(settings: Settings) -> str:
     registry = Registry(settings)
     newest = registry.list()[0]
     production = registry.production()
-    said = f"candidate {newest.name}:{newest.version}: {newest.reason}"
+    said = f"candidate {newest.served_name}: {newest.reason}"
     if production is None:
         return (
             f"{said}\n   Nothing is in Production: the answers below are extractive, quoted from the code, written by no model."
         )
-    return f"{said}\n   {production.name}:{production.version} is in Production and answers below."
+    return f"{said}\n   {production.served_name} is in Production and answers below."
 
 
 @contextlib.contextmanager
 def _vllm(settings: Settings) -> Iterator[str]:
     """Serve the base model and the adapter in Production with vLLM; yield the OpenAI-compatible address."""
     from cia.registry import Registry
-
     from inference_services.vllm_process import VllmProcess
 
     registry = Registry(settings)
     production = registry.production()
     served = production or registry.list()[0]
-    adapters = {f"{production.name}:{production.version}": registry.fetch(production.version)} if production else {}
+    adapters = {production.served_name: registry.fetch(production.version)} if production else {}
     with (
         progress_line("   vLLM") as progress,
-        VllmProcess(settings, Path(served.base_path), adapters=adapters, port=0, progress=progress) as vllm,
+        VllmProcess(settings, Path(served.base_model), adapters=adapters, port=0, progress=progress) as vllm,
     ):
         yield vllm.base_url
 

@@ -25,7 +25,7 @@ def list_versions(as_json: JsonOption = False) -> None:
         return
     for version in versions:
         scores = "  ".join(f"{name} {value:.2f}" for name, value in sorted(version.scores.items()))
-        print(f"{version.name}:{version.version}  {'Production' if version.in_production else version.gate:10}  {scores}")
+        print(f"{version.served_name}  {'Production' if version.in_production else version.gate:10}  {scores}")
     if not versions:
         print("no version is registered yet; `cia pipeline run` makes one")
 
@@ -49,4 +49,4 @@ def rollback() -> None:
     from cia.registry import Registry
 
     restored = Registry(load_settings()).rollback()
-    print(f"{restored.name}:{restored.version} is in Production again")
+    print(f"{restored.served_name} is in Production again")

@@ -69,4 +69,4 @@ def _baseline(settings: Settings, version: str) -> AnswerSource:
         return ExtractiveAnswers()
     registry = Registry(settings)
     served = registry.get(version)
-    return TransformersAnswers(settings, served.base, registry.fetch(version), name=served.served_name)
+    return TransformersAnswers(settings, served.base_model, registry.fetch(version), name=served.served_name)

@@ -9,6 +9,7 @@ from components.step import component
 def fine_tune_llm(
     repos: list,  # type: ignore[type-arg]
     train: Input[Dataset],
+    base: str,
     training: dict,  # type: ignore[type-arg]
     data_digest: str,
     code: str,
@@ -21,6 +22,7 @@ def fine_tune_llm(
     Args:
         repos: What ``fetch_corpus`` returned; the small local base model is made from their text.
         train: The training set of ``build_dataset``.
+        base: The base model that Production stands on, so that adapters stay comparable; "" takes ``training.base_model``.
         training: The ``training`` group of the settings.
         data_digest: What ``build_dataset`` returned; logged with the run.
         code: Digest of the project's code.
@@ -34,7 +36,9 @@ def fine_tune_llm(
 
     with Step("fine_tune_llm") as step:
         settings = settings_with(training=training)
-        tuned = train_adapter(settings, [repo["name"] for repo in repos], Path(train.path), Path(adapter.path), step.progress)
+        names = [repo["name"] for repo in repos]
+        chosen = base or settings.training.base_model
+        tuned = train_adapter(settings, names, chosen, Path(train.path), Path(adapter.path), step.progress)
         Path(loss_curve.path).write_text(tuned.loss_plot, encoding="utf-8")
         for name, value in tuned.metrics.items():
             metrics.log_metric(name, value)

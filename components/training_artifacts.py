@@ -12,7 +12,7 @@ from pathlib import Path
 from cia.corpus import Corpus, decode
 from cia.durable_files import replace_directory
 from cia.progress import Progress
-from cia.registry import tracking_uri
+from cia.registry.mlflow_client import tracking_uri
 from cia.settings import Settings
 from runtimes.base_model import make_base_model
 from runtimes.train_job import FineTuneRequest, FineTuneResult, choose_trainer
@@ -32,9 +32,13 @@ class TunedAdapter:
     summary: str
 
 
-def train_adapter(settings: Settings, repos: Sequence[str], train: Path, adapter: Path, progress: Progress) -> TunedAdapter:
-    """Fine-tune on ``train/examples.jsonl`` and leave the adapter in the folder ``adapter``."""
-    base = settings.training.base_model
+def train_adapter(
+    settings: Settings, repos: Sequence[str], base: str, train: Path, adapter: Path, progress: Progress
+) -> TunedAdapter:
+    """Fine-tune ``base`` on ``train/examples.jsonl`` and leave the adapter in the folder ``adapter``.
+
+    ``base`` is a folder or a hub name; "local" makes the small model from the text of ``repos`` first.
+    """
     base_summary = ""
     if base == LOCAL_BASE:
         made = make_base_model(_texts(settings, repos), settings.home / "models", settings, progress)

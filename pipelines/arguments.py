@@ -9,9 +9,9 @@ from cia.settings import Settings
 
 
 def pipeline_arguments(settings: Settings) -> dict[str, Any]:
-    """Return what a run is started with. ``baseline`` is the version now in Production, "" when there is none.
+    """Return what a run is started with. ``baseline`` is the version now in Production and ``base`` its base model.
 
-    The baseline is a parameter so that a cached evaluation is reused only while the same version is in Production.
+    Both are "" when nothing is. They are parameters so that cached steps are reused only while the same version is there.
     """
     production = Registry(settings).production()
     return {
@@ -20,4 +20,5 @@ def pipeline_arguments(settings: Settings) -> dict[str, Any]:
         "training": settings.training.model_dump(mode="json"),
         "evaluation": settings.evaluation.model_dump(mode="json"),
         "baseline": str(production.version) if production else "",
+        "base": production.base_model if production else "",
     }

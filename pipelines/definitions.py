@@ -40,6 +40,7 @@ def define_code_assistant_pipeline(settings: Settings, place: Placement) -> Call
         training: dict = defaults["training"],
         evaluation: dict = defaults["evaluation"],
         baseline: str = "",
+        base: str = "",
         code: str = CODE_VERSION,
     ) -> None:
         fetched = place(_uncached(fetch_corpus(sources=sources)))
@@ -49,6 +50,7 @@ def define_code_assistant_pipeline(settings: Settings, place: Placement) -> Call
             fine_tune_llm(
                 repos=fetched.outputs["Output"],
                 train=built.outputs["train"],
+                base=base,
                 training=training,
                 data_digest=built.outputs["Output"],
                 code=code,
