@@ -90,6 +90,12 @@ def build_messages(question: str, context: Sequence[SearchResult], budget: Budge
     return build_prompt(question, context, budget).messages
 
 
+def fenced(text: str, language: str) -> str:
+    """Return ``text`` in a Markdown fence that nothing in it can close."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+    return f"{fence}{language if language.isalnum() else ''}\n{text}\n{fence}"
+
+
 def _pack(context: Sequence[SearchResult], room: int, count: Callable[[str], int]) -> tuple[SearchResult, ...]:
     # A chunk may take half of the room that is left, or all that those after it do not need: the best is shown
     # at length, and a long one does not push every other one out.
@@ -123,11 +129,8 @@ def _first_lines(chunk: SearchResult, lines: list[str], number: int) -> SearchRe
 
 
 def _excerpt(number: int, chunk: SearchResult) -> str:
-    text = _harmless(chunk.text)
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
     place = f"{chunk.repo}/{chunk.file_path}:{chunk.line_start}-{chunk.line_end} {chunk.symbol}"
-    language = chunk.language if chunk.language.isalnum() else ""
-    return f"[{number}] {_one_line(place)}\n{fence}{language}\n{text}\n{fence}"
+    return f"[{number}] {_one_line(place)}\n{fenced(_harmless(chunk.text), chunk.language)}"
 
 
 def _question_part(question: str) -> str:

@@ -1,0 +1,258 @@
+"""From a question to an answer: retrieve, pack, ask the model, check; and what is said when one of these does not hold.
+
+An answer is the model's only if it makes sense and has at least one citation that stood the check. Anything else (no
+model, a model that is away, slow or confused, a text without sources) becomes an extractive answer that says why. A question
+that the index does not cover is declined before any model is asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from cia.answering.abstention import Evidence, rarity_in, weigh
+from cia.answering.answer import Answer
+from cia.answering.citations import CheckedText, line_count_in
+from cia.answering.extractive import PLACES, closest_places, quote_places
+from cia.answering.live_text import LiveText
+from cia.answering.model import open_model
+from cia.answering.nonsense import nonsense
+from cia.answering.prompt import ABSTENTION, Budget, Prompt, build_prompt, estimate_tokens
+from cia.corpus import Corpus, Snapshot
+from cia.errors import InputError, OperationError
+from cia.retrieval.filters import parse_query
+from cia.retrieval.result import SearchResponse, SearchResult
+from cia.settings import Settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.runnables import Runnable, RunnableConfig
+
+    from cia.retrieval import Retriever
+
+RETRY_TEMPERATURE = 0.3
+"""Asked again in the same words at temperature 0, a model repeats itself."""
+
+SMALLER_BUDGET = 0.7
+"""Share of the budget for the second attempt, in case the first prompt was longer than it was estimated to be."""
+
+
+NO_MODEL = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The places that the answer will rest on, as they are shown to the model: ``results[0]`` is what it calls ``[1]``."""
+
+    results: tuple[SearchResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A further piece of the answer, checked: its citations are verified. The final Answer holds the whole, and stands."""
+
+    text: str
+
+
+Event = Sources | Text | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One question on its way: the model that is to answer it ("" for none), what was found, and what is shown."""
+
+    question: str
+    model: str
+    response: SearchResponse
+    evidence: Evidence
+    prompt: Prompt
+    trace_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What came of asking the model once: a text to answer with, or why there is none and whether to ask again."""
+
+    text: CheckedText | None
+    reason: str = ""
+    worth_retrying: bool = False
+
+
+class Assistant:
+    """Answers questions over a Retriever. Thread-safe; one instance serves a whole process.
+
+    ``model`` is a LangChain chat model; by default the one that ``settings.model`` names. ``model_name`` is asked before
+    each answer which name to request of it (the adapter in Production, which may change meanwhile); None means that no
+    adapter is there, and then the base model answers if ``answering.use_base_model`` allows it, else nobody does.
+    ``count`` counts tokens the way the model does.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        retriever: Retriever,
+        model: BaseChatModel | None = None,
+        model_name: Callable[[], str | None] | None = None,
+        count: Callable[[str], int] = estimate_tokens,
+    ) -> None:
+        self.settings = settings
+        self.retriever = retriever
+        self._has_model = model is not None or settings.model.base_url is not None
+        self._model = cache(lambda: model or open_model(settings.model))
+        self._model_name = model_name or (lambda: settings.model.base_model if model is not None else None)
+        self._budget = Budget.of(settings.model, count)
+        self._line_count = line_count_in(_file_reader(Corpus(settings)))
+
+    def ask(
+        self, question: str, repos: Sequence[str] | None = None, callbacks: Sequence[Any] | None = None, trace_id: str = ""
+    ) -> Answer:
+        """Return the answer to ``question`` over ``repos`` (None: all that are indexed).
+
+        ``callbacks`` are LangChain callback handlers, such as Langfuse's; ``trace_id`` is repeated in the answer.
+        Raises NotIndexedError for an unknown repository and InputError for an empty question; never because of a model.
+        """
+        return next(event for event in self.stream(question, repos, callbacks, trace_id) if isinstance(event, Answer))
+
+    def stream(
+        self, question: str, repos: Sequence[str] | None = None, callbacks: Sequence[Any] | None = None, trace_id: str = ""
+    ) -> Iterator[Event]:
+        """Yield Sources, then Text as it is written and checked, then the Answer. Raises as ``ask`` does.
+
+        Text is held back until a first citation has stood its check. If the model fails after that, or is asked again, the
+        Answer is another text than the pieces were: it always replaces them.
+        """
+        model = self._model_to_ask()
+        retrieve = partial(self._retrieve, repos=repos, model=model, trace_id=trace_id)
+        if not model:
+            yield from self._answer(self._pack(retrieve(question)))
+            return
+        from langchain_core.runnables import RunnableLambda
+
+        chain: Runnable[str, Event] = (
+            RunnableLambda(retrieve, name="retrieve")
+            | RunnableLambda(self._pack, name="pack")
+            | RunnableLambda(self._answer, name="answer")
+        )
+        yield from chain.stream(question, {"callbacks": list(callbacks or ()), "run_name": "ask"})
+
+    def _model_to_ask(self) -> str:
+        if not self._has_model:
+            return ""
+        fallback = self.settings.model.base_model if self.settings.answering.use_base_model else ""
+        return self._model_name() or fallback
+
+    def _retrieve(self, question: str, repos: Sequence[str] | None, model: str, trace_id: str) -> _Turn:
+        response = self.retriever.search(question, repos=repos, limit=self.settings.retrieval.limit)
+        searched = parse_query(question, repos, (), None)
+        evidence = weigh(searched.text, response.results, rarity_in(self.retriever, searched.repos))
+        return _Turn(question, model, response, evidence, Prompt([], ()), trace_id)
+
+    def _pack(self, turn: _Turn, share: float = 1.0) -> _Turn:
+        chosen = turn.response.results[: self.settings.answering.context_chunks]
+        budget = Budget(int(self._budget.tokens * share), self._budget.count)
+        return replace(turn, prompt=build_prompt(turn.question, chosen, budget))
+
+    def _answer(self, turn: _Turn, config: RunnableConfig | None = None) -> Iterator[Event]:
+        if not turn.evidence.answerable:
+            yield Sources(())
+            yield self._declined(turn, "extractive")
+            return
+        reason = ""
+        if self._has_model and not turn.model:
+            reason = "no adapter is in Production, and answering.use_base_model is off"
+        if turn.model and turn.prompt.context:
+            yield Sources(turn.prompt.context)
+            said = yield from self._ask_model(turn, config, temperature=0.0, live=True)
+            if said.worth_retrying:
+                turn = self._pack(turn, SMALLER_BUDGET)
+                yield Sources(turn.prompt.context)
+                said = yield from self._ask_model(turn, config, temperature=RETRY_TEMPERATURE, live=False)
+            if said.text is not None:
+                yield self._spoken(turn, said.text)
+                return
+            reason = said.reason
+        places = tuple(turn.response.results[:PLACES])
+        yield Sources(places)
+        text, citations = quote_places(places, self._line_count)
+        yield replace(self._blank(turn), answer=text, citations=citations, fallback_reason=reason)
+
+    def _ask_model(
+        self, turn: _Turn, config: RunnableConfig | None, temperature: float, live: bool
+    ) -> Generator[Event, None, _Said]:
+        reading = LiveText(turn.prompt.context, self._line_count)
+        try:
+            for piece in self._pieces(turn, config, temperature):
+                if (text := reading.add(piece)) and live:
+                    yield Text(text)
+        except Exception as error:  # whatever a neighbour does, the question is answered
+            too_long = getattr(error, "status_code", None) == 400
+            return _Said(None, f"the model at {self.settings.model.base_url} failed: {_in_a_line(error)}", too_long)
+        if why := nonsense(reading.written):
+            return _Said(None, why, worth_retrying=True)
+        checked, rest = reading.end()
+        if not checked.citations and not declines(checked.text):
+            return _Said(None, "the model's answer had no citation that holds")
+        if rest and live:
+            yield Text(rest)
+        return _Said(checked)
+
+    def _pieces(self, turn: _Turn, config: RunnableConfig | None, temperature: float) -> Iterator[str]:
+        from langchain_core.output_parsers import StrOutputParser
+
+        model = self._model()
+        assert model is not None
+        speaking = model.bind(model=turn.model, temperature=temperature) | StrOutputParser()
+        deadline = time.monotonic() + self.settings.model.timeout_seconds
+        for piece in speaking.stream(turn.prompt.messages, config):
+            yield piece
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no end after {self.settings.model.timeout_seconds:g} s")
+
+    def _spoken(self, turn: _Turn, checked: CheckedText) -> Answer:
+        if declines(checked.text):
+            return replace(self._declined(turn, "llm"), dropped_citations=checked.dropped)
+        return replace(
+            self._blank(turn),
+            answer=checked.text,
+            mode="llm",
+            model=turn.model,
+            citations=checked.citations,
+            dropped_citations=checked.dropped,
+        )
+
+    def _declined(self, turn: _Turn, mode: Literal["llm", "extractive"]) -> Answer:
+        text, citations = closest_places(turn.response.results, turn.evidence.missing_names, self._line_count)
+        model = turn.model if mode == "llm" else NO_MODEL
+        return replace(self._blank(turn), answer=text, abstained=True, mode=mode, model=model, citations=citations)
+
+    def _blank(self, turn: _Turn) -> Answer:
+        best = turn.response.results[0] if turn.response.results else None
+        index = {"repo": best.repo if best else "", "commit": best.commit if best else ""}
+        return Answer("", False, "extractive", NO_MODEL, (), index, turn.trace_id, notices=turn.response.notices)
+
+
+def declines(text: str) -> bool:
+    """Whether a model's text says that the code does not answer."""
+    return ABSTENTION.rstrip(".").lower() in " ".join(text.lower().split())
+
+
+def _file_reader(corpus: Corpus) -> Callable[[str, str, str], bytes | None]:
+    # A snapshot at a commit never changes, so that what was read of it once holds.
+    @lru_cache(maxsize=64)
+    def snapshot(repo: str, commit: str) -> Snapshot:
+        return corpus.get(repo, commit)
+
+    def read_bytes(repo: str, commit: str, path: str) -> bytes | None:
+        try:
+            return snapshot(repo, commit).read_bytes(path)
+        except (InputError, OperationError):
+            return None
+
+    return read_bytes
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
