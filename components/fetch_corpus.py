@@ -2,7 +2,7 @@
 
 from kfp.dsl import Dataset, Markdown, Output
 
-from components.step import component
+from components.definition import component
 
 
 @component

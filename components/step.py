@@ -1,22 +1,16 @@
-"""What every step shares: the image it runs in, and how it says what it is doing.
+"""How a step says what it is doing, and the settings it works with.
 
 A step announces itself in JSON lines on stdout: readable in the log of a pod, and what a local run draws its live line from.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import time
 from types import TracebackType
 from typing import Any
 
-from kfp import dsl
-
 from cia.settings import Settings, load_settings
-
-component = functools.partial(dsl.component, base_image=load_settings().pipeline.image, install_kfp_package=False)
-"""``dsl.component`` in the project's image. The image holds the project and kfp, so nothing is installed at run time."""
 
 EVENT_KEY = "cia_step"
 """Marks a line of stdout as an announcement: ``{"cia_step": name, "event": "start|progress|done|failed", ...}``."""

@@ -4,8 +4,6 @@ Data travels as artifacts, decisions and digests as parameters. Steps that look 
 registry) are cheap to repeat and never cached; the costly ones are cached on digests of their data, settings and code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from kfp import dsl

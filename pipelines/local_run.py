@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ Observer = Callable[[dict[str, Any]], None]
 """Gets every announcement of a step (see ``components.step``), and ``{"event": "cached"}`` for a step that was reused."""
 
 CACHED = re.compile(r"Task (?P<task>[a-z0-9-]+) cache hit")
+FAILED = "finished with status FAILURE"
+"""kfp.local says so after the step's own output; what follows is about kfp."""
+
+ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
 COLOUR = re.compile(r"\x1b\[\d+m")
 LOGS_KEPT = 20
 
@@ -79,11 +83,13 @@ def _watch(lines: Iterator[str], observe: Observer) -> tuple[dict[str, str], str
     """Return the steps' summaries and, for a failed run, its cause in one line."""
     steps: dict[str, str] = {}
     failure = ""
-    last: deque[str] = deque(maxlen=20)
+    last: deque[str] = deque(maxlen=40)
     for line in lines:
         event = read_event(line)
         if event is None:
-            if line:
+            if FAILED in line:
+                failure = failure or _cause(last)
+            elif line:
                 last.append(line)
             if cached := CACHED.search(line):
                 name = cached["task"].replace("-", "_")
@@ -95,8 +101,13 @@ def _watch(lines: Iterator[str], observe: Observer) -> tuple[dict[str, str], str
             steps[event["cia_step"]] = event["summary"]
         elif event["event"] == "failed":
             failure = f"{event['cia_step']}: {event['summary']}"
-    errors = [line for line in last if re.match(r"^[\w.]*(Error|Exception|Interrupt)\b", line)]
-    return steps, failure or (errors or list(last) or ["no output"])[-1]
+    return steps, failure or _cause(last)
+
+
+def _cause(last: Sequence[str]) -> str:
+    """Return the line that names the error in the end of a step's output, else its very last line."""
+    errors = [line for line in last if ERROR.match(line)]
+    return (errors or list(last) or ["it printed nothing"])[-1]
 
 
 def _new_log(settings: Settings) -> Path:
