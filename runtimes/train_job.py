@@ -1,0 +1,105 @@
+"""A fine-tuning job: what is asked, what comes back, and the one interface that a laptop and a cluster share.
+
+result = choose_trainer(settings).run(FineTuneRequest.of(settings, examples, base, out), progress)
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cia.errors import OperationError
+from cia.progress import Progress, silent
+from cia.settings import Settings
+
+ENTRY_POINT = "runtimes.fine_tune"
+"""The module that every job runs, wherever it runs."""
+
+
+@dataclass(frozen=True)
+class FineTuneRequest:
+    """Everything a job needs. Paths must mean the same where the job runs: on a cluster, places on the shared volume."""
+
+    examples: Path
+    base: str
+    out: Path
+    options: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings, examples: Path, base: str, out: Path, mlflow_uri: str = "") -> FineTuneRequest:
+        """Return the request that ``settings`` describe."""
+        training = settings.training
+        options = {
+            "base-name": settings.model.base_model,
+            "rank": training.rank,
+            "alpha": training.alpha,
+            "max-lora-rank": settings.serving.max_lora_rank,
+            "target-modules": ",".join(training.target_modules),
+            "quantization": training.quantization,
+            "steps": training.steps,
+            "batch-size": training.batch_size,
+            "max-tokens": training.max_tokens,
+            "learning-rate": training.learning_rate,
+            "seed": training.seed,
+            "checkpoint-steps": training.checkpoint_steps,
+            "mlflow-uri": mlflow_uri,
+            "experiment": settings.registry.experiment,
+        }
+        return cls(examples, base, out, tuple(f"--{name}={value}" for name, value in options.items()))
+
+    def arguments(self) -> list[str]:
+        """Return the command line of ``runtimes.fine_tune`` for this request."""
+        # A job runs in a folder of its own, so paths must not be relative; a base that is no folder is a hub name.
+        base = Path(self.base).absolute() if Path(self.base).is_dir() else self.base
+        files = [f"--examples={self.examples.absolute()}", f"--base={base}", f"--out={self.out.absolute()}"]
+        return [*files, *self.options, "--json-progress"]
+
+
+@dataclass(frozen=True)
+class FineTuneResult:
+    """A finished adapter. ``losses`` are nats per completion token, one a step; ``run_id`` is MLflow's, or ""."""
+
+    adapter: Path
+    losses: tuple[float, ...]
+    seconds: float
+    tokens_per_second: float
+    peak_memory_mib: int
+    run_id: str
+    report: dict[str, Any]
+
+    @classmethod
+    def read(cls, out: Path) -> FineTuneResult:
+        """Return what a job left in ``out``. Raises OperationError when it left nothing whole."""
+        try:
+            report = json.loads((out / "training.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise OperationError(f"the training job left no result in {out}; see its log and run it again") from error
+        return cls(
+            adapter=out / "adapter",
+            losses=tuple(report["losses"]),
+            seconds=report["seconds"],
+            tokens_per_second=report["tokens_per_second"],
+            peak_memory_mib=report["peak_memory_mib"],
+            run_id=report["run_id"],
+            report=report,
+        )
+
+
+class Trainer(Protocol):
+    """Runs a fine-tuning job to its end."""
+
+    def run(self, request: FineTuneRequest, progress: Progress = silent) -> FineTuneResult:
+        """Return the adapter and its figures. Raises OperationError with the cause when the job fails."""
+
+
+def choose_trainer(settings: Settings) -> Trainer:
+    """Return the trainer that ``training.backend`` names."""
+    if settings.training.backend == "kubeflow":
+        from runtimes.cluster_trainer import ClusterTrainer
+
+        return ClusterTrainer(settings)
+    from runtimes.local_trainer import LocalTrainer
+
+    return LocalTrainer(settings)
