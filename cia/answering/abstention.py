@@ -72,7 +72,8 @@ def weigh(question: str, results: Sequence[SearchResult], occurrences: Occurrenc
     about = [term for term in dict.fromkeys(terms(question)) if term not in ASKING_WORDS | repos and not term.isdigit()]
     names = {name: _spellings(name.rpartition(".")[2]) for name in asked.names}
     counts, chunks = occurrences([*about, *(spelling for spellings in names.values() for spelling in spellings)])
-    missing = tuple(name for name, spellings in names.items() if not any(counts[spelling] for spelling in spellings))
+    absent = [name for name, spellings in names.items() if not any(counts[spelling] for spelling in spellings)]
+    missing = tuple(name for name in absent if not any(other.endswith(f".{name}") for other in absent))
     rarity = {term: math.log1p((chunks - counts[term] + 0.5) / (counts[term] + 0.5)) for term in about}
     coverage = max((_coverage(rarity, result) for result in results[:HITS_READ]), default=0.0)
     return Evidence(results[0].score if results else 0.0, coverage, missing)

@@ -70,9 +70,9 @@ def _purpose(result: SearchResult) -> str:
 
 
 def _quotation(result: SearchResult) -> str:
-    lines = result.text.rstrip("\n").split("\n")
-    shown = lines[:EXCERPT_LINES]
-    return fenced("\n".join([*shown, "..."] if len(lines) > len(shown) else shown), result.language)
+    lines = textwrap.dedent(result.text).rstrip().split("\n")
+    shown = "\n".join(lines[:EXCERPT_LINES]).rstrip()
+    return fenced(f"{shown}\n..." if len(lines) > EXCERPT_LINES else shown, result.language)
 
 
 def _name(symbol: str) -> str:
