@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cia.adapter import check_adapter
 from cia.durable_files import exclusive, remove_unfinished, replace_directory, replace_text
 from cia.errors import CiaError, InputError, OperationError
 from runtimes.lora_model import LoraModelRequest, choose_loader
@@ -54,15 +55,10 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     files.add_argument("--examples", type=Path, required=True, help="JSON Lines of messages and completion")
     files.add_argument("--base", required=True, help="model folder, or a name that transformers resolves")
     files.add_argument("--out", type=Path, required=True, help="folder for adapter/ and training.json; checkpoints live here too")
-    files.add_argument(
-        "--base-name", default="code-assistant-base", help="the base's name in adapter_config.json, as it is served"
-    )
     adapter = parser.add_argument_group("adapter")
     adapter.add_argument("--rank", type=int, default=8, help="LoRA rank")
     adapter.add_argument("--alpha", type=int, default=16, help="LoRA alpha; the update is scaled by alpha / rank")
-    adapter.add_argument(
-        "--max-lora-rank", type=int, default=16, help="the largest rank that the server takes (0 = do not check)"
-    )
+    adapter.add_argument("--max-lora-rank", type=int, default=16, help="the largest rank that the server takes")
     adapter.add_argument(
         "--target-modules",
         default="q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj",
@@ -78,6 +74,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     loop.add_argument("--checkpoint-steps", type=int, default=20, help="steps between checkpoints (0 = none, a kill starts over)")
     reports = parser.add_argument_group("reports")
     reports.add_argument("--mlflow-uri", default="", help='MLflow tracking address ("" = keep no run)')
+    reports.add_argument("--artifact-folder", default="", help='a new experiment keeps its files here ("" = the server decides)')
     reports.add_argument("--experiment", default="code-assistant", help="MLflow experiment")
     reports.add_argument("--run-name", default="fine-tune", help="MLflow run name")
     reports.add_argument("--json-progress", action="store_true", help="progress as JSON Lines on stdout, for a parent process")
@@ -89,7 +86,7 @@ def check_options(options: argparse.Namespace) -> None:
     for name in ("rank", "alpha", "steps", "batch_size", "max_tokens"):
         if getattr(options, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} is {getattr(options, name)}; it must be 1 or more")
-    if 0 < options.max_lora_rank < options.rank:
+    if options.rank > options.max_lora_rank:
         raise InputError(
             f"--rank is {options.rank}, above the {options.max_lora_rank} that vLLM accepts; "
             "lower training.rank or raise serving.max_lora_rank"
@@ -192,7 +189,7 @@ def fine_tune(options: argparse.Namespace, report: Report) -> dict[str, Any]:
         model, tokenizer = choose_loader()(_model_request(options))
         encoded = encode(examples, tokenizer, options.max_tokens)
         checkpoint = _usable_checkpoint(out / "checkpoints", _identity(options))
-        run = open_run_log(options.mlflow_uri, options.experiment, options.run_name)
+        run = open_run_log(options.mlflow_uri, options.artifact_folder, options.experiment, options.run_name)
         with _recorded(run), _memory_errors():
             run.parameters(_recipe(options))
             trainer = _trainer(model, tokenizer, encoded, options, run, report)
@@ -267,14 +264,15 @@ def _save_adapter(model: Any, path: Path, options: argparse.Namespace) -> None:
         model.save_pretrained(staging)
         config_path = staging / "adapter_config.json"
         config = json.loads(config_path.read_text(encoding="utf-8"))
-        # A stable name, not a folder of this machine: it is compared with the name under which the base is served.
-        config["base_model_name_or_path"] = options.base_name
+        # vLLM's resolvers compare this with the server's --model, so it is the base exactly as it was named here.
+        config["base_model_name_or_path"] = options.base
         config["target_modules"] = sorted(config["target_modules"])
         config_path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        card = f"LoRA of rank {options.rank} for `{options.base_name}`, {options.steps} steps. See training.json.\n"
+        card = f"LoRA of rank {options.rank} for `{options.base}`, {options.steps} steps. See training.json.\n"
         (staging / "README.md").write_text(card, encoding="utf-8")
         for file in staging.iterdir():
             file.chmod(0o644)  # safetensors writes 0600, and vLLM may run as another user
+        check_adapter(staging, options.base, options.max_lora_rank)
 
 
 def _outcome(
@@ -308,7 +306,7 @@ def _peak_memory_mib() -> int:
 
 def _recipe(options: argparse.Namespace) -> dict[str, Any]:
     """Return everything that decides what the adapter becomes."""
-    names = ("base", "base_name", "rank", "alpha", "target_modules", "quantization", "steps", "batch_size", "max_tokens")
+    names = ("base", "rank", "alpha", "target_modules", "quantization", "steps", "batch_size", "max_tokens")
     recipe = {name: getattr(options, name) for name in (*names, "learning_rate", "seed")}
     return recipe | {"data_sha256": hashlib.sha256(options.examples.read_bytes()).hexdigest()}
 

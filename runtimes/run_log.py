@@ -5,11 +5,14 @@ The training script calls the same four methods either way, so that it never ask
 
 from __future__ import annotations
 
+import logging
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from cia.errors import UnavailableError
+from cia.registry.mlflow_client import QUIET, mlflow_errors
 
 Outcome = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -51,43 +54,54 @@ class SilentRunLog:
 
 
 class MlflowRunLog:
-    """A run in an MLflow experiment. Raises UnavailableError from the start, not after an hour, when MLflow is away."""
+    """A run in an MLflow experiment. Raises UnavailableError, at its start too, when MLflow is away."""
 
-    def __init__(self, uri: str, experiment: str, run_name: str) -> None:
+    def __init__(self, uri: str, artifact_folder: str, experiment: str, run_name: str) -> None:
+        os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
         from mlflow import MlflowClient
 
-        try:
+        self._uri, self._artifact_folder = uri, artifact_folder
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        with mlflow_errors(uri):
             self._client = MlflowClient(tracking_uri=uri)
             self.run_id = self._client.create_run(self._experiment_id(experiment), run_name=run_name).info.run_id
-        except Exception as error:
-            reason = str(error).strip().split("\n")[0]
-            raise UnavailableError(
-                f"MLflow at {uri} does not take a run ({reason}); start it, or leave out --mlflow-uri"
-            ) from error
 
     def parameters(self, values: Mapping[str, Any]) -> None:
         """Keep the settings of the run."""
-        for name, value in values.items():
-            self._client.log_param(self.run_id, name, value)
+        from mlflow.entities import Param
+
+        with mlflow_errors(self._uri):
+            self._client.log_batch(self.run_id, params=[Param(name, str(value)) for name, value in values.items()])
 
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Keep measurements of one step."""
-        for name, value in values.items():
-            self._client.log_metric(self.run_id, name, value, step=step)
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        with mlflow_errors(self._uri):
+            self._client.log_batch(self.run_id, metrics=[Metric(name, value, now, step) for name, value in values.items()])
 
     def artifacts(self, directory: Path, name: str) -> None:
         """Keep the files below ``directory`` as the artifact folder ``name``."""
-        self._client.log_artifacts(self.run_id, str(directory), name)
+        with mlflow_errors(self._uri):
+            self._client.log_artifacts(self.run_id, str(directory), name)
 
     def end(self, outcome: Outcome) -> None:
         """Close the run."""
-        self._client.set_terminated(self.run_id, status=outcome)
+        with mlflow_errors(self._uri):
+            self._client.set_terminated(self.run_id, status=outcome)
 
     def _experiment_id(self, name: str) -> str:
         known = self._client.get_experiment_by_name(name)
-        return known.experiment_id if known else self._client.create_experiment(name)
+        if known:
+            return str(known.experiment_id)
+        location = str(Path(self._artifact_folder) / name) if self._artifact_folder else None
+        return str(self._client.create_experiment(name, artifact_location=location))
 
 
-def open_run_log(uri: str, experiment: str, run_name: str) -> RunLog:
-    """Return a log at the MLflow tracking address ``uri``; "" gives one that keeps nothing."""
-    return MlflowRunLog(uri, experiment, run_name) if uri else SilentRunLog()
+def open_run_log(uri: str, artifact_folder: str, experiment: str, run_name: str) -> RunLog:
+    """Return a log at the MLflow tracking address ``uri``; "" gives one that keeps nothing.
+
+    ``artifact_folder`` is where a new experiment's files go; "" leaves that to the MLflow server.
+    """
+    return MlflowRunLog(uri, artifact_folder, experiment, run_name) if uri else SilentRunLog()

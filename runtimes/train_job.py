@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from cia.errors import OperationError
 from cia.progress import Progress, silent
+from cia.registry.mlflow_client import artifact_folder
 from cia.settings import Settings
 
 ENTRY_POINT = "runtimes.fine_tune"
@@ -32,7 +33,6 @@ class FineTuneRequest:
         """Return the request that ``settings`` describe."""
         training = settings.training
         options = {
-            "base-name": settings.model.base_model,
             "rank": training.rank,
             "alpha": training.alpha,
             "max-lora-rank": settings.serving.max_lora_rank,
@@ -45,6 +45,7 @@ class FineTuneRequest:
             "seed": training.seed,
             "checkpoint-steps": training.checkpoint_steps,
             "mlflow-uri": mlflow_uri,
+            "artifact-folder": (artifact_folder(settings) or "") if mlflow_uri else "",
             "experiment": settings.registry.experiment,
         }
         return cls(examples, base, out, tuple(f"--{name}={value}" for name, value in options.items()))
