@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
 
-from cia.chunking.chunk import Chunk, Kind
-from cia.chunking.definitions import Definition, DefinitionFinder
+from cia.chunking.calls import Calls
+from cia.chunking.chunk import Chunk
+from cia.chunking.definitions import Definition, find_definitions
+from cia.chunking.describing import constant_in, docstring_of, parents_of, signature_of
 from cia.chunking.detection import language_of
-from cia.chunking.documentation import from_comment, from_string
+from cia.chunking.headings import sections
+from cia.chunking.keys import KEYED, entries
 from cia.chunking.languages import GRAMMARS, Grammar
 from cia.chunking.layout import Span, lay_out
 from cia.chunking.lines import windows
-from cia.chunking.parsing import parse, query
+from cia.chunking.parsing import captured, parse
 from cia.corpus.text import decode, split_lines
 from cia.settings import ChunkingSettings
 
-SIGNATURE_CHARS = 400
-"""A longer header is cut; what follows is defaults and annotations."""
-
-_DOTTED = re.compile(r"[\w$!?@#]+(?:(?:\.|::|->|\?\.|\\)[\w$!?@#]+)*")
-_LAST_NAME = re.compile(r"([\w$!?@#]+)\W*$")
-_ASSIGNED = re.compile(
-    r"(?:(?:export|default|const|let|var|static|final|public|private|protected|internal|pub(?:\([^)]*\))?|local|readonly|declare"
-    r"|mut|val|constexpr|inline|#define)\s+)*(?:[\w:<>,.\[\]*&]+\s+)??\$?([A-Za-z_$][\w$]*)\s*(?::[^=]*)?(?:=(?!=)|\s+\S)"
-)
-_PARENT = re.compile(r"(?<![\w.])[A-Za-z_$][\w$]*(?:(?:\.|::|\\)[\w$]+)*(?!\s*=[^=])")
-_NOT_A_PARENT = frozenset("extends implements with public private protected virtual for where class struct new".split())
-_BRACKETS = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\([^()]*\)")
+LONGEST_LINE = 20_000
+"""Characters. A file with a longer line is generated or minified: little in it has lines of its own, so it is not parsed."""
 
 
 def chunk_file(path: str, data: bytes, settings: ChunkingSettings) -> list[Chunk]:
@@ -38,134 +29,62 @@ def chunk_file(path: str, data: bytes, settings: ChunkingSettings) -> list[Chunk
     ``path`` is relative to the repository and only names the file and its language. Never raises on content: what no
     grammar can read is cut by lines. An empty or blank file gives no chunks.
     """
-    text = decode(data)
-    lines = split_lines(text)
+    lines = split_lines(decode(data))
     language = language_of(path, data)
+    if not any(map(str.strip, lines)):
+        return []
     grammar = GRAMMARS.get(language)
-    if grammar is not None:
-        chunks = _parsed(path, text, lines, language, grammar, settings)
-        if chunks is not None:
-            return chunks
-    return [
-        Chunk(path, first + 1, last + 1, language, "text", "", "\n".join(lines[first : last + 1]))
-        for first, last in windows(lines, 0, len(lines) - 1)
-    ]
+    chunks = _by_definitions(path, lines, grammar, settings) if grammar is not None else None
+    if chunks is not None:
+        return chunks
+    if language in ("markdown", "rst"):
+        return [_passage(path, lines, language, part.first, part.last, part.path) for part in sections(language, lines)]
+    if language in KEYED:
+        return [_passage(path, lines, language, part.first, part.last, part.path) for part in entries(language, lines)]
+    return [_passage(path, lines, language, first, last, None) for first, last in windows(lines, 0, len(lines) - 1)]
 
 
-def _parsed(
-    path: str, text: str, lines: list[str], language: str, grammar: Grammar, settings: ChunkingSettings
-) -> list[Chunk] | None:
-    source = text.encode("utf-8", "replace")
-    name = "tsx" if path.lower().endswith("x") and language == "typescript" else grammar.name
-    tree = parse(name, source)
+def _passage(path: str, lines: Sequence[str], language: str, first: int, last: int, symbol: str | None) -> Chunk:
+    text = "\n".join(lines[first : last + 1])
+    return Chunk(path, first + 1, last + 1, language, "text" if symbol is None else "section", symbol or "", text)
+
+
+def _by_definitions(path: str, lines: list[str], grammar: Grammar, settings: ChunkingSettings) -> list[Chunk] | None:
+    """Return the chunks of a source file, None if its syntax tree cannot be had."""
+    source = "\n".join(lines).encode("utf-8", "replace")
+    dialect = "tsx" if grammar.name == "typescript" and path.lower().endswith("x") else grammar.name
+    lengths = [len(line) + 1 for line in lines]
+    if max(lengths) > LONGEST_LINE:
+        return None
+    tree = parse(dialect, source)
     if tree is None:
         return None
-    module = DefinitionFinder(grammar, source, settings.max_lines).find(tree.root_node)
-    module.last = len(lines) - 1
-    calls = _Calls(name, grammar, tree, source)
-    chunks = []
-    for span in lay_out(module, lines, settings):
-        definition = span.definition
-        is_file = definition is module
-        kind: Kind = definition.kind
-        chunks.append(
-            Chunk(
-                file_path=path,
-                line_start=span.first + 1,
-                line_end=span.last + 1,
-                language=language,
-                kind=kind,
-                symbol=_assigned(span, lines) if is_file else definition.symbol,
-                text="\n".join(lines[span.first : span.last + 1]),
-                scope=definition.scope,
-                signature=_signature(definition, source) if span.opens and not is_file else "",
-                docstring=_docstring(definition, grammar, source) if span.opens else "",
-                calls=calls.between(span.first, span.last + 1),
-                parents=_parents(definition, grammar, source) if span.opens and kind == "class" else (),
-            )
-        )
-    return chunks
+    module = find_definitions(grammar, source, tree.root_node, len(lines) - 1, settings.max_lines)
+    if not source.isascii():
+        lengths = [len(line) + 1 for line in source.split(b"\n")]
+    rows = [0, *accumulate(lengths)]
+    calls = Calls(captured(dialect, grammar.calls, tree.root_node), source, rows) if grammar.calls else None
+    spans = lay_out(module, lines, settings)
+    return [_chunk(path, lines, span, module, grammar, source, calls) for span in spans]
 
 
-class _Calls:
-    """The called names of a file, looked up by rows."""
-
-    def __init__(self, name: str, grammar: Grammar, tree: object, source: bytes) -> None:
-        from tree_sitter import QueryCursor
-
-        nodes = QueryCursor(query(name, grammar.calls)).captures(tree.root_node).get("callee", [])  # type: ignore[attr-defined]
-        found = sorted((node.start_byte, node.end_byte) for node in nodes)
-        self._starts = [start for start, _ in found]
-        self._names = [_called(source[start:end]) for start, end in found]
-        self._offsets = [0, *accumulate(len(line) + 1 for line in source.split(b"\n"))]
-
-    def between(self, first: int, stop: int) -> tuple[str, ...]:
-        """Names called on rows ``first`` to ``stop`` - 1, each once, in order."""
-        begin = bisect_left(self._starts, self._offsets[first])
-        end = bisect_left(self._starts, self._offsets[min(stop, len(self._offsets) - 1)])
-        return tuple(dict.fromkeys(name for name in self._names[begin:end] if name))
-
-
-def _called(expression: bytes) -> str:
-    """``self.client.get`` as written; of a call on the result of another (``f(x).get``) the last name."""
-    if len(expression) > 200:
-        expression = expression[-100:]
-    text = expression.decode("utf-8", "replace")
-    if _DOTTED.fullmatch(text):
-        return text
-    last = _LAST_NAME.search(text)
-    return last[1] if last else ""
-
-
-def _signature(definition: Definition, source: bytes) -> str:
-    node = definition.node
-    body = node.child_by_field_name("body")
-    end = body.start_byte if body is not None else node.end_byte
-    header = source[node.start_byte : min(end, node.start_byte + 4 * SIGNATURE_CHARS)].decode("utf-8", "ignore")
-    if body is None:
-        header = header.partition("{")[0] if "{" in header else header.partition("\n")[0]
-    return " ".join(header.split())[:SIGNATURE_CHARS].rstrip(" {:=;").rstrip()
-
-
-def _docstring(definition: Definition, grammar: Grammar, source: bytes) -> str:
-    if grammar.docstrings:
-        body = definition.node.child_by_field_name("body") or definition.node
-        first = body.named_children[0] if body.named_child_count else None
-        if first is not None and first.type == "expression_statement" and first.named_child_count == 1:
-            first = first.named_children[0]
-        if first is None or first.type not in ("string", "concatenated_string"):
-            return ""
-        return from_string(source[first.start_byte : first.end_byte].decode("utf-8", "replace"))
-    start, end = definition.comment
-    return from_comment(source[start:end].decode("utf-8", "replace")) if end else ""
-
-
-def _parents(definition: Definition, grammar: Grammar, source: bytes) -> tuple[str, ...]:
-    node = definition.node
-    heritage = [child for child in node.named_children if child.type in grammar.heritage]
-    for name in grammar.heritage:
-        child = node.child_by_field_name(name)
-        if child is not None and child not in heritage:
-            heritage.append(child)
-    names: list[str] = []
-    for part in heritage:
-        text = source[part.start_byte : part.end_byte].decode("utf-8", "replace")
-        text = text[1:-1] if text.startswith("(") else text
-        for _ in range(4):
-            text = _BRACKETS.sub("", text)
-        for piece in text.split(","):
-            if "=" not in piece:
-                names.extend(name for name in _PARENT.findall(piece) if name not in _NOT_A_PARENT)
-    return tuple(dict.fromkeys(names))
-
-
-def _assigned(span: Span, lines: Sequence[str]) -> str:
-    """The name that a single assignment gives a value to; "" for any other module code."""
-    node = span.statement
-    if node is None or not (1 <= len(lines) > node.start_point[0]):
-        return ""
-    line = lines[node.start_point[0]][node.start_point[1] :]
-    if "=" not in line and not line.startswith("#define"):
-        return ""
-    match = _ASSIGNED.match(line)
-    return match[1] if match else ""
+def _chunk(
+    path: str, lines: list[str], span: Span, module: Definition, grammar: Grammar, source: bytes, calls: Calls | None
+) -> Chunk:
+    definition = span.definition
+    is_module = definition is module
+    text = "\n".join(lines[span.first : span.last + 1])
+    return Chunk(
+        path,
+        span.first + 1,
+        span.last + 1,
+        grammar.name,
+        definition.kind,
+        constant_in(span.statement, lines) if is_module else definition.symbol,
+        text,
+        definition.scope,
+        signature_of(definition, source) if span.opens and not is_module else "",
+        docstring_of(definition, grammar, source) if span.opens else "",
+        calls.on_rows(span.first, span.last) if calls is not None else (),
+        parents_of(definition, grammar, source) if span.opens and definition.kind == "class" else (),
+    )

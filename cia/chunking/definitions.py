@@ -5,34 +5,34 @@ The walk keeps its own stack, so nesting as deep as a machine can write it does 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cia.chunking.chunk import Kind
 from cia.chunking.languages import Grammar
+from cia.chunking.names import clean_name, name_of, text_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 ROOMY_LINES = 4
 """Properties, prototypes and local closures with at least this many lines are definitions of their own."""
+DEEPEST_WRAPPING = 8
+"""``export default async`` and their like nest a few levels; deeper is no wrapping of a definition."""
 
-_NAME = re.compile(r"[\w$#~@!?=.]+")
-_GENERIC = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
-_SEPARATOR = re.compile(r"::|->|[:\\]")
-_EXPORTED = re.compile(r"^(?:module\.exports|exports|this|window|globalThis)\.(?=.)")
-_NAME_TYPES = frozenset({"identifier", "simple_identifier", "type_identifier", "constant", "name", "word", "property_identifier"})
+_DEFINING = frozenset({"function", "class", "roomy", "wrapper", "binding"})
+_VALUE_WRAPPERS = frozenset({"as_expression", "satisfies_expression", "parenthesized_expression"})
 
 
 @dataclass(slots=True)
 class Definition:
     """A definition, or the whole file at the root of the tree of them. Rows count from 0 and include the last.
 
-    ``first`` is the row of its decorators or the comment attached to it; ``node`` the defining node itself;
-    ``comment`` the bytes of the comments and attributes above it. ``members`` are the definitions found in it;
-    ``statements`` the rows and nodes of other code directly in it (of modules only).
+    ``first`` is the row of its decorators or of the comment attached to it; ``node`` the defining node itself;
+    ``comment`` the bytes of comments and attributes above it. ``members`` are the definitions found in it;
+    ``statements`` the rows and nodes of the code directly in a module, with those inside a statement that was looked
+    through.
     """
 
     kind: Kind
@@ -46,213 +46,207 @@ class Definition:
     statements: list[tuple[int, int, Node]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Visit:
-    """A node whose children are to be looked at, on behalf of the definition that owns them."""
+class Comment(NamedTuple):
+    """Comments and attributes above a node: their first row and byte, and the row below them."""
+
+    row: int
+    byte: int
+    below: int
+
+
+NO_COMMENT = Comment(-1, 0, -1)
+
+
+class Visit(NamedTuple):
+    """A node whose children are to be looked at for the definition that owns them. ``local``: within a body."""
 
     node: Node
     owner: Definition
     prefix: str
     namespace: str
-    comment: tuple[int, int, int]
-    local: bool
+    comment: Comment = NO_COMMENT
+    local: bool = False
 
 
-NO_COMMENT = (-1, -1, 0)
-"""First row, row below, first byte of the comments that end where the walk is."""
+class Found(NamedTuple):
+    """What a node defines. ``roomy``: only worth a chunk if it takes some lines."""
+
+    kind: Kind
+    name: str
+    node: Node
+    roomy: bool = False
 
 
-class DefinitionFinder:
-    """Walks the trees of one grammar. ``max_lines``: longer functions and statements are searched for inner definitions."""
+def find_definitions(grammar: Grammar, source: bytes, root: Node, last_row: int, max_lines: int) -> Definition:
+    """Return a file as a definition of kind ``module``, with all others below it in file order.
 
+    Functions and statements longer than ``max_lines`` are searched for definitions inside them.
+    """
+    return _Walk(grammar, source, max_lines).over(root, last_row)
+
+
+class _Walk:
     def __init__(self, grammar: Grammar, source: bytes, max_lines: int) -> None:
         self.grammar = grammar
         self.source = source
         self.max_lines = max_lines
         self.roles = _roles(grammar)
         self.values = {name: (name_field, value_field) for name, name_field, value_field in grammar.bindings}
-        self._pending: list[_Visit] = []
+        self.pending: list[Visit] = []
 
-    def find(self, root: Node) -> Definition:
-        """Return the file as a definition of kind ``module``, its definitions as ``members``, each list in file order."""
-        module = Definition("module", "", "", 0, _last_row(root), root)
-        self._pending = [_Visit(root, module, "", "", NO_COMMENT, False)]
-        owners = [module]
-        while self._pending:
-            visit = self._pending.pop()
-            self._look_at_children(visit)
-            if visit.owner is not owners[-1]:
-                owners.append(visit.owner)
-        for owner in owners:
-            owner.members.sort(key=lambda member: (member.first, member.last))
-            owner.statements.sort(key=lambda statement: statement[0])
+    def over(self, root: Node, last_row: int) -> Definition:
+        module = Definition("module", "", "", 0, last_row, root)
+        self.pending.append(Visit(root, module, "", ""))
+        while self.pending:
+            self._look_at_children(self.pending.pop())
+        module.statements.sort(key=lambda statement: (statement[0], -statement[1]))
+        unsorted = [module]
+        while unsorted:
+            definition = unsorted.pop()
+            definition.members.sort(key=lambda member: (member.first, member.last))
+            unsorted.extend(definition.members)
         return module
 
-    def _look_at_children(self, visit: _Visit) -> None:
-        owner, roles = visit.owner, self.roles
-        comment_row, row_below, comment_byte = visit.comment
-        namespace = visit.namespace
-        previous_row = -1
-        keep_statements = owner.kind == "module"
+    def _look_at_children(self, visit: Visit) -> None:
+        owner, namespace, above = visit.owner, visit.namespace, visit.comment
+        is_module = owner.kind == "module"
+        previous = -1
         for node in visit.node.named_children:
-            role = roles.get(node.type)
+            role = self.roles.get(node.type)
             first = node.start_point[0]
+            last = _last_row(node)
+            if is_module:
+                owner.statements.append((first, last, node))
             if role == "attached":
-                if first != row_below:
-                    comment_row, comment_byte = first, node.start_byte
-                if first == previous_row:
-                    comment_row = -1
-                row_below = _last_row(node) + 1
-                if keep_statements:
-                    owner.statements.append((first, row_below - 1, node))
+                row, byte, below = above
+                if first == previous:
+                    above = NO_COMMENT
+                elif first == below:
+                    above = Comment(row, byte, last + 1)
+                else:
+                    above = Comment(first, node.start_byte, last + 1)
                 continue
-            comment = (comment_row, row_below, comment_byte) if comment_row >= 0 and row_below == first else NO_COMMENT
-            comment_row = row_below = -1
-            last = previous_row = _last_row(node)
-            if role == "transparent":
-                self._enter(node, visit, namespace, comment)
+            comment = above if above.below == first else NO_COMMENT
+            above, previous = NO_COMMENT, last
+            if role is None:
+                defines = False
+            elif role == "transparent":
+                self.pending.append(visit._replace(node=node, namespace=namespace, comment=comment))
+                continue
             elif role == "namespace":
-                name = self._name(node)
-                inner = f"{namespace}.{name}" if namespace else name
-                if node.child_by_field_name("body") is None and not self.grammar.transparent & {c.type for c in node.children}:
+                inner = ".".join(filter(None, (namespace, name_of(node, self.source))))
+                self.pending.append(visit._replace(node=node, namespace=inner, comment=NO_COMMENT))
+                if node.child_by_field_name("body") is None:
                     namespace = inner
-                self._enter(node, visit, inner, NO_COMMENT)
-            elif role is None or not self._define(node, role, visit, namespace, first, last, comment):
-                if keep_statements:
-                    owner.statements.append((first, last, node))
-                if last - first >= (ROOMY_LINES if visit.local else self.max_lines):
-                    self._enter(node, visit, namespace, NO_COMMENT, local=True)
+                continue
+            else:
+                defines = self._define(node, role, visit, namespace, first, last, comment)
+            if not defines and last - first >= (ROOMY_LINES if visit.local else self.max_lines):
+                self.pending.append(visit._replace(node=node, namespace=namespace, comment=NO_COMMENT, local=True))
 
-    def _enter(self, node: Node, visit: _Visit, namespace: str, comment: tuple[int, int, int], local: bool | None = None) -> None:
-        is_local = visit.local if local is None else local
-        self._pending.append(_Visit(node, visit.owner, visit.prefix, namespace, comment, is_local))
-
-    def _define(
-        self, node: Node, role: str, visit: _Visit, namespace: str, first: int, last: int, comment: tuple[int, int, int]
-    ) -> bool:
+    def _define(self, node: Node, role: str, visit: Visit, namespace: str, first: int, last: int, comment: Comment) -> bool:
         """Record the definition that ``node`` is or wraps; False if it is none."""
         found = self._resolve(node, role)
         if found is None:
             if role == "wrapper" and self._wraps_several(node):
-                self._enter(node, visit, namespace, comment)
+                self.pending.append(visit._replace(node=node, namespace=namespace, comment=comment))
                 return True
             return False
-        kind, name, inner, is_roomy = found
-        top = comment[0] if comment[0] >= 0 else first
-        if (is_roomy or (visit.local and role in ("wrapper", "binding"))) and last - top + 1 < ROOMY_LINES:
+        top = first if comment is NO_COMMENT else comment.row
+        if (found.roomy or (visit.local and role in ("wrapper", "binding"))) and last - top + 1 < ROOMY_LINES:
             return False
-        symbol = f"{visit.prefix}.{name}" if visit.prefix and name else name or visit.prefix
+        prefix, name = visit.prefix, found.name
+        symbol = f"{prefix}.{name}" if prefix and name else name or prefix
         outer = symbol.rpartition(".")[0]
         scope = f"{namespace}.{outer}" if namespace and outer else namespace or outer
-        span = (comment[2], node.start_byte) if comment[0] >= 0 else (0, 0)
-        definition = Definition(kind, symbol, scope, top, last, inner, span)
+        above = (0, 0) if comment is NO_COMMENT else (comment.byte, node.start_byte)
+        definition = Definition(found.kind, symbol, scope, top, last, found.node, above)
         visit.owner.members.append(definition)
-        if kind != "function":
-            self._pending.append(_Visit(inner, definition, symbol, namespace, NO_COMMENT, False))
+        if found.kind != "function":
+            self.pending.append(Visit(found.node, definition, symbol, namespace))
         elif last - first >= self.max_lines:
-            self._pending.append(_Visit(inner, definition, symbol, namespace, NO_COMMENT, True))
+            self.pending.append(Visit(found.node, definition, symbol, namespace, local=True))
         return True
 
-    def _resolve(self, node: Node, role: str) -> tuple[Kind, str, Node, bool] | None:
-        """Return kind, name, defining node and roominess of what ``node`` defines, through any wrappers around it."""
+    def _resolve(self, node: Node, role: str) -> Found | None:
+        """Return what ``node`` defines, through any wrappers around the definition."""
         outermost = node
-        while role == "wrapper":
-            inner = [(child, r) for child in node.named_children if (r := self.roles.get(child.type)) in _DEFINING]
+        for _ in range(DEEPEST_WRAPPING):
+            if role != "wrapper":
+                break
+            inner = [child for child in node.named_children if self.roles.get(child.type) in _DEFINING]
             if len(inner) != 1:
-                value = outermost.child_by_field_name("value")
-                if value is not None and value.type in self.grammar.object_values and self._has_functions(value):
-                    return "module", "default", value, False
-                return None
-            node, role = inner[0]
+                return self._default_export(node)
+            node = inner[0]
+            role = self.roles[node.type]
         if role == "binding":
             return self._bound(node)
         if role == "class":
             return self._class(node, outermost)
         if role == "roomy":
-            declared = node.child_by_field_name("type")
-            if declared is not None and self.roles.get(declared.type) == "class" and declared.child_by_field_name("body"):
-                return self._class(declared, node)
-            if node.type.endswith("declaration") and self.grammar.name in ("c", "cpp") and not _declares_function(node):
-                return None
-            return "function", self._name(node), node, True
-        return "function", self._name(node), node, False
+            return self._roomy(node)
+        return Found("function", name_of(node, self.source) or _default(outermost), node) if role == "function" else None
 
-    def _class(self, node: Node, outermost: Node) -> tuple[Kind, str, Node, bool] | None:
-        if self.grammar.name in ("c", "cpp") and node.child_by_field_name("body") is None:
+    def _class(self, node: Node, outermost: Node) -> Found | None:
+        if self.grammar.bodies_only and node.child_by_field_name("body") is None:
             return None
-        name = self._name(node)
-        if not name:
-            declarator = outermost.child_by_field_name("declarator")
-            name = self._text(declarator) if declarator is not None else ""
-        return "class", name, node, False
+        name = name_of(node, self.source)
+        if not name and outermost is not node:
+            name = clean_name(text_of(outermost.child_by_field_name("declarator"), self.source)) or _default(outermost)
+        return Found("class", name, node)
 
-    def _bound(self, node: Node) -> tuple[Kind, str, Node, bool] | None:
+    def _roomy(self, node: Node) -> Found | None:
+        if not self.grammar.bodies_only or node.type == "preproc_function_def":
+            return Found("function", name_of(node, self.source), node, roomy=True)
+        declared = node.child_by_field_name("type")
+        if declared is not None and self.roles.get(declared.type) == "class" and declared.child_by_field_name("body"):
+            return self._class(declared, node)
+        return Found("function", name_of(node, self.source), node, roomy=True) if _is_prototype(node) else None
+
+    def _bound(self, node: Node) -> Found | None:
         name_field, value_field = self.values[node.type]
-        value, target = node.child_by_field_name(value_field), node.child_by_field_name(name_field)
-        if value is None or target is None:
+        value = node.child_by_field_name(value_field)
+        name = clean_name(text_of(node.child_by_field_name(name_field), self.source))
+        if value is None or not name:
             return None
-        if value.type in ("as_expression", "satisfies_expression", "parenthesized_expression") and value.named_children:
+        if value.type in _VALUE_WRAPPERS and value.named_child_count:
             value = value.named_children[0]
-        name = _clean_name(self._text(target))
-        if not name:
+        if value.type in self.grammar.function_values:
+            return Found("function", name, value)
+        if value.type in self.grammar.class_values:
+            return Found("class", name, value)
+        if value.type in self.grammar.object_values:
+            return Found("module", name, value) if self._has_functions(value) else None
+        arguments = value.child_by_field_name("arguments") if value.type == "call_expression" else None
+        if arguments is not None and any(child.type in self.grammar.function_values for child in arguments.named_children):
+            return Found("function", name, node, roomy=True)
+        return None
+
+    def _default_export(self, node: Node) -> Found | None:
+        value = node.child_by_field_name("value")
+        if value is None:
             return None
         if value.type in self.grammar.function_values:
-            return "function", name, value, False
-        if value.type in self.grammar.class_values:
-            return "class", name, value, False
+            return Found("function", "default", value)
         if value.type in self.grammar.object_values and self._has_functions(value):
-            return "module", name, value, False
-        if value.type == "call_expression":
-            arguments = value.child_by_field_name("arguments")
-            if arguments is not None and any(c.type in self.grammar.function_values for c in arguments.named_children):
-                return "function", name, node, True
+            return Found("module", "default", value)
         return None
 
     def _has_functions(self, value: Node) -> bool:
+        """Whether an object literal has methods and lines enough to be treated like a class."""
         if value.end_point[0] - value.start_point[0] < ROOMY_LINES:
             return False
         for child in value.named_children:
             if child.type in self.grammar.functions:
                 return True
-            if child.type in self.values:
-                inner = child.child_by_field_name(self.values[child.type][1])
-                if inner is not None and inner.type in self.grammar.function_values:
-                    return True
+            bound = self.values.get(child.type)
+            inner = child.child_by_field_name(bound[1]) if bound else None
+            if inner is not None and inner.type in self.grammar.function_values:
+                return True
         return False
 
     def _wraps_several(self, node: Node) -> bool:
         return sum(self.roles.get(child.type) in _DEFINING for child in node.named_children) > 1
-
-    def _name(self, node: Node) -> str:
-        if self.grammar.name == "rust" and node.type == "impl_item":
-            return _clean_name(self._text(node.child_by_field_name("type")))
-        name = node.child_by_field_name("name")
-        if name is None and (declarator := node.child_by_field_name("declarator")) is not None:
-            name = _declared(declarator)
-        if name is None:
-            name = next((child for child in node.named_children if child.type in _NAME_TYPES), None)
-        text = _clean_name(self._text(name)) if name is not None else _NAMELESS.get(node.type, "")
-        receiver = node.child_by_field_name("receiver") if self.grammar.name == "go" else None
-        if receiver is not None:
-            owner = re.search(r"(\w+)\s*(?:\[[^\]]*\])?\s*\)$", self._text(receiver))
-            text = f"{owner[1]}.{text}" if owner else text
-        return text
-
-    def _text(self, node: Node | None) -> str:
-        return "" if node is None else self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
-
-
-_DEFINING = frozenset({"function", "class", "roomy", "wrapper", "binding"})
-_NAMELESS = {
-    "constructor": "constructor",
-    "secondary_constructor": "constructor",
-    "init_declaration": "init",
-    "deinit_declaration": "deinit",
-    "companion_object": "Companion",
-    "operator_declaration": "operator",
-    "indexer_declaration": "this",
-    "subscript_declaration": "subscript",
-}
 
 
 @lru_cache
@@ -278,30 +272,12 @@ def _last_row(node: Node) -> int:
     return row - 1 if column == 0 and row > node.start_point[0] else row
 
 
-def _declares_function(node: Node) -> bool:
+def _is_prototype(node: Node) -> bool:
     declarator = node.child_by_field_name("declarator")
     while declarator is not None and declarator.type != "function_declarator":
         declarator = declarator.child_by_field_name("declarator")
     return declarator is not None
 
 
-def _declared(declarator: Node) -> Node:
-    """The name within a C declarator such as ``*(*name(int))[3]``."""
-    inner = declarator.child_by_field_name("declarator")
-    while inner is not None:
-        declarator = inner
-        inner = declarator.child_by_field_name("declarator")
-    if declarator.child_count and declarator.type in ("reference_declarator", "parenthesized_declarator"):
-        return _declared(declarator.named_children[-1]) if declarator.named_children else declarator
-    return declarator
-
-
-def _clean_name(text: str) -> str:
-    """``ns::Type<T>::method`` to ``ns.Type.method``; "" if the text is not a name."""
-    text = text.strip("'\"`")
-    if "operator" in text:
-        return _SEPARATOR.sub(".", " ".join(text.split())) if len(text) < 80 else ""
-    if not text.isidentifier():
-        text = _SEPARATOR.sub(".", _GENERIC.sub("", _GENERIC.sub("", text))).replace(" ", "").lstrip("&*.")
-        text = _EXPORTED.sub("", text).replace(".prototype.", ".")
-    return text if _NAME.fullmatch(text) else ""
+def _default(outermost: Node) -> str:
+    return "default" if outermost.type == "export_statement" else ""

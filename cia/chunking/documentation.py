@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 
-_MARKS = re.compile(r"^[ \t]*(?:/\*[*!]*|\*+/|\*(?!/)|//[/!]*|#+|--+(?:\[\[)?)?[ \t]?(.*?)[ \t]*(?:\*+/)?[ \t]*$")
-_ATTRIBUTE = re.compile(r"^[ \t]*(?:#!?\[.*|@[\w.]+(?:\(.*\))?[ \t]*)$")
-_DIRECTIVE = re.compile(r"^[ \t]*(?://go:|//nolint|// ?eslint|/\* ?eslint|# ?(?:rubocop|noqa|type:|pylint|shellcheck)|#!)")
-_QUOTES = re.compile(r"^[rRuUbBfF]{0,2}(\"\"\"|'''|\"|')")
+_OPENING = ("/**", "/*!", "/*", "///", "//!", "//", "--[[", "---", "--", "*/", "*")
+_NOT_SAID = re.compile(
+    r"#!?\[|@[\w.]+\s*(?:\(.*\))?\s*$|#!|//go:|//nolint|//\s?(?:eslint|@ts-)|/\*\s?eslint|#\s?(?:rubocop|noqa|type:|pylint|shellcheck)"
+)
+_QUOTES = re.compile(r"[rRuUbBfF]{0,2}(\"\"\"|'''|\"|')")
 
 
 def from_comment(text: str) -> str:
     """Return what comment lines say: Javadoc, ``///``, ``#`` and their like; attributes and linter directives are left out."""
     said = []
     for line in text.split("\n"):
-        if _ATTRIBUTE.match(line) or _DIRECTIVE.match(line):
+        line = line.strip()
+        if _NOT_SAID.match(line):
             continue
-        match = _MARKS.match(line)
-        said.append(match[1] if match else line)
+        if line.startswith("#"):
+            line = line.lstrip("#")
+        else:
+            mark = next((mark for mark in _OPENING if line.startswith(mark)), "")
+            line = line[len(mark) :].removesuffix("*/")
+        said.append(line[1:].rstrip() if line[:1] in (" ", "\t") else line.rstrip())
     return "\n".join(said).strip()
 
 
@@ -30,6 +36,6 @@ def from_string(literal: str) -> str:
     first, newline, rest = body.partition("\n")
     if not newline:
         return body.strip()
-    lines = rest.expandtabs().split("\n")
-    margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-    return "\n".join([first.strip(), *(line[margin:].rstrip() for line in lines)]).strip()
+    lines = (rest.expandtabs() if "\t" in rest else rest).split("\n")
+    margin = min((len(line) - len(line.lstrip()) for line in lines if line and not line.isspace()), default=0)
+    return "\n".join([first.strip(), *[line[margin:].rstrip() for line in lines]]).strip()

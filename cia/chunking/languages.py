@@ -26,8 +26,10 @@ class Grammar:
     give them no part of their symbol. ``wrappers`` stand around a definition and belong to it: decorators, ``export``,
     ``template<>``. ``transparent`` nodes are looked through: bodies, ``if``, ``#ifdef``. ``bindings`` give a name to a
     value by their (name, value) fields; the value is a definition if its type is in ``function_values``,
-    ``class_values`` or ``object_values``. ``heritage`` holds the names of base classes. ``attached`` nodes belong to the
-    definition below them: comments, and attributes that the grammar sets apart. ``calls`` is a tree-sitter query whose
+    ``class_values`` or ``object_values``. ``heritage`` nodes, or the
+    nodes in ``heritage_fields``, name base classes. ``attached`` nodes belong to the
+    definition below them: comments, and attributes that the grammar sets apart. ``docstrings``: documentation is the first
+    string of a body. ``bodies_only``: a class without a body is only mentioned. ``calls`` is a tree-sitter query whose
     captures are the called expressions.
     """
 
@@ -43,9 +45,10 @@ class Grammar:
     class_values: Types = NONE
     object_values: Types = NONE
     heritage: Types = NONE
-    comments: Types = frozenset({"comment", "line_comment", "block_comment"})
+    heritage_fields: tuple[str, ...] = ()
     attached: Types = frozenset({"comment", "line_comment", "block_comment"})
     docstrings: bool = False
+    bodies_only: bool = False
     calls: str = ""
 
 
@@ -58,7 +61,7 @@ PYTHON = Grammar(
         "block if_statement elif_clause else_clause try_statement except_clause finally_clause with_statement "
         "for_statement while_statement match_statement case_clause"
     ),
-    heritage=_types("superclasses"),
+    heritage_fields=("superclasses",),
     attached=NONE,
     docstrings=True,
     calls="(call function: [(identifier) (attribute)] @callee)",
@@ -131,7 +134,7 @@ RUST = Grammar(
     functions=_types("function_item function_signature_item macro_definition"),
     classes=_types("struct_item enum_item union_item trait_item impl_item mod_item"),
     transparent=_types("declaration_list foreign_mod_item extern_block"),
-    heritage=_types("trait bounds"),
+    heritage_fields=("trait", "bounds"),
     attached=_types("line_comment block_comment attribute_item"),
     calls="(call_expression function: (_) @callee) (macro_invocation macro: (_) @callee)",
 )
@@ -148,6 +151,7 @@ C = Grammar(
     roomy=_types("declaration preproc_function_def"),
     wrappers=_types("type_definition"),
     transparent=_types(_C_TRANSPARENT),
+    bodies_only=True,
     calls=_C_CALLS,
 )
 
@@ -159,6 +163,7 @@ CPP = Grammar(
     namespaces=_types("namespace_definition"),
     wrappers=_types("template_declaration type_definition"),
     transparent=_types(_C_TRANSPARENT),
+    bodies_only=True,
     heritage=_types("base_class_clause"),
     calls=_C_CALLS,
 )
@@ -184,6 +189,7 @@ RUBY = Grammar(
     name="ruby",
     functions=_types("method singleton_method"),
     classes=_types("class module"),
+    wrappers=_types("call argument_list"),
     transparent=_types("body_statement singleton_class begin if unless then"),
     heritage=_types("superclass"),
     calls="(call method: (_) @callee)",
@@ -227,7 +233,6 @@ SWIFT = Grammar(
     transparent=_types("class_body protocol_body enum_class_body"),
     heritage=_types("inheritance_specifier"),
     attached=_types("comment multiline_comment"),
-    comments=_types("comment multiline_comment"),
     calls="(call_expression . (_) @callee)",
 )
 
@@ -247,10 +252,25 @@ LUA = Grammar(
     calls="(function_call name: (_) @callee)",
 )
 
+SQL = Grammar(
+    name="sql",
+    functions=_types("create_function create_procedure create_trigger"),
+    classes=_types("create_table create_view create_materialized_view create_type"),
+    wrappers=_types("statement"),
+    attached=_types("comment marginalia"),
+)
+
+PROTO = Grammar(
+    name="proto",
+    functions=_types("rpc"),
+    classes=_types("message service enum"),
+    transparent=_types("message_body"),
+)
+
 GRAMMARS: dict[str, Grammar] = {
     grammar.name: grammar
     for grammar in (
-        PYTHON, GO, JAVA, JAVASCRIPT, TYPESCRIPT, RUST, C, CPP, CSHARP, RUBY, PHP, BASH, KOTLIN, SWIFT, SCALA, LUA
+        PYTHON, GO, JAVA, JAVASCRIPT, TYPESCRIPT, RUST, C, CPP, CSHARP, RUBY, PHP, BASH, KOTLIN, SWIFT, SCALA, LUA, SQL, PROTO
     )
 }  # fmt: skip
 """By the name that ``language_of`` gives. ``.tsx`` files are ``typescript`` and parsed with the ``tsx`` grammar."""

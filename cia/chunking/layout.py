@@ -1,4 +1,4 @@
-"""Deals the lines of a file out to chunks, given its definitions."""
+"""Deals the lines of a file out to chunks, given its definitions. ``cia.chunking`` says by which rules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cia.chunking.definitions import Definition
-from cia.chunking.lines import windows
+from cia.chunking.lines import trimmed, windows
 from cia.settings import ChunkingSettings
 
 if TYPE_CHECKING:
@@ -19,7 +19,9 @@ GROUP_LINES = 40
 LONE_STATEMENT_LINES = 8
 """A statement outside definitions with at least this many lines stands alone."""
 
-_CLOSING = re.compile(r"[\W_]*(?:end|endif|fi|done|esac)?[\W_]*(?://.*|#.*)?")
+_CLOSING = re.compile(
+    r"[\W_]*|\s*(?:[\])};,.]+|#\s*endif\b|(?:end|endif|fi|done|esac)\b)[\s\])};,.]*(?:(?://|#|--|/\*).*)?", re.IGNORECASE
+)
 _IMPORTS = frozenset(
     {"preproc_include", "using_directive", "using_declaration", "use_declaration", "namespace_use_declaration"}
     | {"package_clause", "package_declaration", "package_header", "extern_crate_declaration"}
@@ -28,97 +30,106 @@ _IMPORTS = frozenset(
 
 @dataclass(slots=True)
 class Span:
-    """Rows of one chunk, counted from 0, last included. ``opens`` is true of the part that has the header."""
+    """Rows of one chunk, counted from 0, last included. ``opens``: it has the header of its definition.
+
+    ``statement`` is the one statement of module code that has no other. ``whole``: the rows are exactly the definition.
+    """
 
     first: int
     last: int
     definition: Definition
     opens: bool = True
+    whole: bool = False
     statement: Node | None = None
 
 
 def lay_out(module: Definition, lines: Sequence[str], settings: ChunkingSettings) -> list[Span]:
-    """Return the spans of a file in order of their first row; together they hold every line with a word on it."""
+    """Return the spans of a file by their first row, an outer one before an inner; every line with a word is in one."""
     spans: list[Span] = []
     pending = [module]
     while pending:
         definition = pending.pop()
-        rows = definition.last - definition.first + 1
-        is_module = definition.scope == definition.symbol == "" and definition is module
-        longest = settings.max_lines if definition.kind == "function" else settings.class_outline_lines
-        if not is_module and (rows <= longest or (not definition.members and rows <= settings.max_lines)):
-            spans.append(Span(definition.first, definition.last, definition))
-            if definition.kind != "function":
-                pending.extend(definition.members)
-            continue
-        for first, last in _between_members(definition, lines):
-            if is_module:
-                spans.extend(_module_spans(definition, first, last, lines, settings))
-            else:
-                for start, end in cut(definition.node, first, last, lines, settings.max_lines):
-                    spans.append(Span(start, end, definition, opens=start == definition.first))
+        if definition is not module and _fits(definition, settings):
+            spans.append(Span(definition.first, definition.last, definition, whole=True))
+            if definition.kind == "function":
+                continue
+        else:
+            for first, last in _between_members(definition, lines):
+                if definition is module:
+                    spans.extend(_module_spans(module, first, last, lines, settings.max_lines))
+                else:
+                    for start, end in cut(definition.node, first, last, lines, settings.max_lines):
+                        spans.append(Span(start, end, definition, opens=start == definition.first))
         pending.extend(definition.members)
     spans.sort(key=lambda span: (span.first, -span.last))
-    return _without_crumbs(spans, lines)
+    spans = _without_crumbs(spans, lines)
+    _take_blank_lines(spans, len(lines))
+    return spans
+
+
+def _fits(definition: Definition, settings: ChunkingSettings) -> bool:
+    rows = definition.last - definition.first + 1
+    is_outlined = definition.kind != "function" and definition.members
+    return rows <= (settings.class_outline_lines if is_outlined else settings.max_lines)
 
 
 def _between_members(definition: Definition, lines: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Yield the runs of rows outside the members, without the blank lines at their ends."""
     row = definition.first
-    for first, last in [*((member.first, member.last) for member in definition.members), (definition.last + 1, -1)]:
-        end = min(first, definition.last + 1) - 1
-        start = row
-        row = max(row, last + 1)
-        while start <= end and not lines[start].strip():
-            start += 1
-        while start <= end and not lines[end].strip():
-            end -= 1
-        if start <= end:
-            yield start, end
+    for member in definition.members:
+        first, last = trimmed(lines, row, member.first - 1)
+        if first <= last:
+            yield first, last
+        row = max(row, member.last + 1)
+    first, last = trimmed(lines, row, definition.last)
+    if first <= last:
+        yield first, last
 
 
-def _module_spans(module: Definition, first: int, last: int, lines: Sequence[str], settings: ChunkingSettings) -> Iterator[Span]:
-    """Gather the statements of a run: imports apart from the rest, long statements alone, the others in groups."""
-    groups: list[list[tuple[int, int, Node]]] = []
-    was_import = was_long = False
-    comments: list[tuple[int, int, Node]] = []
+def _module_spans(module: Definition, first: int, last: int, lines: Sequence[str], longest: int) -> Iterator[Span]:
+    """Cut a run of statements into imports, long statements, and groups of the others."""
+    groups = _grouped(_statements_within(module, first, last))
+    for index, group in enumerate(groups):
+        start = first if index == 0 else group[0][0]
+        end = groups[index + 1][0][0] - 1 if index + 1 < len(groups) else last
+        code = [node for _, _, node in group if "comment" not in node.type]
+        alone = code[0] if len(code) == 1 else None
+        for begin, stop in cut(alone or module.node, *trimmed(lines, start, end), lines, longest):
+            yield Span(begin, stop, module, opens=begin == first and not any(map(str.strip, lines[:begin])), statement=alone)
+    if not groups:
+        for begin, stop in cut(module.node, first, last, lines, longest):
+            yield Span(begin, stop, module, opens=False)
+
+
+def _statements_within(module: Definition, first: int, last: int) -> Iterator[tuple[int, int, Node]]:
+    """Yield the outermost statements that lie in the rows, each beginning on a line of its own."""
+    below = first
     for statement in module.statements:
-        start, end, node = statement
-        if end < first or start > last:
-            continue
+        if statement[0] >= below and statement[1] <= last:
+            yield statement
+            below = statement[1] + 1
+
+
+def _grouped(statements: Iterator[tuple[int, int, Node]]) -> list[list[tuple[int, int, Node]]]:
+    groups: list[list[tuple[int, int, Node]]] = []
+    comments: list[tuple[int, int, Node]] = []
+    before = ""
+    for statement in statements:
+        first, last, node = statement
         if "comment" in node.type:
             comments.append(statement)
             continue
-        is_import = "import" in node.type or node.type in _IMPORTS
-        is_long = end - start + 1 >= LONE_STATEMENT_LINES
-        group = groups[-1] if groups else None
-        begins = start if not comments else comments[0][0]
-        if (
-            group is None
-            or is_import != was_import
-            or is_long
-            or was_long
-            or (end - group[0][0] >= GROUP_LINES and not is_import)
-        ):
-            groups.append([*comments, statement])
-        else:
-            group.extend([*comments, statement])
-        del begins
-        comments = []
-        was_import, was_long = is_import, is_long
-    if not groups:
-        groups = [comments or [(first, last, module.node)]]
-    starts = [max(first, group[0][0]) for group in groups]
-    starts[0] = first
-    for index, group in enumerate(groups):
-        end = starts[index + 1] - 1 if index + 1 < len(groups) else last
-        while end >= starts[index] and not lines[end].strip():
-            end -= 1
-        code = [node for _, _, node in group if "comment" not in node.type]
-        statement_node = code[0] if len(code) == 1 else None
-        node = statement_node or module.node
-        for start, stop in cut(node, starts[index], end, lines, settings.max_lines):
-            yield Span(start, stop, module, opens=start == 0 or start == first == module.first, statement=statement_node)
+        nature = "import" if "import" in node.type or node.type in _IMPORTS else "other"
+        if last - first + 1 >= LONE_STATEMENT_LINES and nature != "import":
+            nature = "alone"
+        begins = not groups or nature != before or nature == "alone" or last - groups[-1][0][0] >= GROUP_LINES
+        if begins:
+            groups.append([])
+        groups[-1] += [*comments, statement]
+        comments, before = [], nature
+    if comments:
+        groups = [*groups[:-1], groups[-1] + comments] if groups else [comments]
+    return groups
 
 
 def cut(node: Node, first: int, last: int, lines: Sequence[str], longest: int) -> Iterator[tuple[int, int]]:
@@ -137,38 +148,55 @@ def cut(node: Node, first: int, last: int, lines: Sequence[str], longest: int) -
 
 
 def _line_starts(node: Node, first: int, last: int, lines: Sequence[str]) -> dict[int, int]:
-    """Return rows on which a node begins as the first thing, with the depth of the outermost such node."""
+    """Return the rows on which a node is the first thing, with the depth of the outermost such node."""
     depths: dict[int, int] = {}
     cursor = node.walk()
     depth = 0
-    while True:
-        current = cursor.node
-        assert current is not None
+    while (current := cursor.node) is not None:
         row, column = current.start_point
-        if first < row <= last and row not in depths and current.is_named and not lines[row][: max(column, 0)].strip():
-            depths[row] = depth
-        overlaps = current.end_point[0] > row and current.end_point[0] >= first and row <= last
-        if overlaps and cursor.goto_first_child():
+        end = current.end_point[0]
+        if first < row <= last and current.is_named and not lines[row][:column].strip():
+            depths.setdefault(row, depth)
+        if end > row and end >= first and row <= last and cursor.goto_first_child():
             depth += 1
             continue
-        while not cursor.goto_next_sibling():
-            if depth == 0 or not cursor.goto_parent():
-                return depths
+        while depth and not cursor.goto_next_sibling():
+            cursor.goto_parent()
             depth -= 1
+        if not depth:
+            break
+    return depths
 
 
 def _without_crumbs(spans: list[Span], lines: Sequence[str]) -> list[Span]:
-    """Join runs that only close something (``}``, ``end``, ``#endif``) to the chunk before them, or else after."""
+    """Give rows that only close something (``}``, ``end``, ``#endif``) to the chunk before them, or else after."""
     kept: list[Span] = []
-    for index, span in enumerate(spans):
-        crumb = all(_CLOSING.fullmatch(lines[row]) for row in range(span.first, span.last + 1))
-        if not crumb or (span.definition.members == [] and span.definition.kind != "module" and span.opens):
-            kept.append(span)
-        elif kept:
-            before = max(reversed(kept), key=lambda other: other.last)
-            before.last = max(before.last, span.last)
-        elif index + 1 < len(spans):
-            spans[index + 1].first = min(span.first, spans[index + 1].first)
+    lowest: Span | None = None
+    leading: Span | None = None
+    for span in spans:
+        is_crumb = not span.whole and all(_CLOSING.fullmatch(lines[row]) for row in range(span.first, span.last + 1))
+        if is_crumb and lowest is not None:
+            lowest.last = max(lowest.last, span.last)
+        elif is_crumb:
+            leading = leading or span
         else:
+            if leading is not None:
+                span.first, leading = leading.first, None
             kept.append(span)
-    return kept
+            if lowest is None or span.last >= lowest.last:
+                lowest = span
+    return kept or ([leading] if leading is not None else [])
+
+
+def _take_blank_lines(spans: list[Span], count: int) -> None:
+    """Give blank lines to the span above them, unless that would change the lines of a definition."""
+    lowest: Span | None = None
+    for span in spans:
+        if lowest is None:
+            span.first = span.first if span.definition.symbol else 0
+        elif lowest.last + 1 < span.first and not lowest.whole:
+            lowest.last = span.first - 1
+        if lowest is None or span.last >= lowest.last:
+            lowest = span
+    if lowest is not None and not lowest.whole:
+        lowest.last = max(lowest.last, count - 1)

@@ -9,21 +9,24 @@ WINDOW_LINES = 50
 
 
 def windows(lines: Sequence[str], first: int, last: int, longest: int = WINDOW_LINES) -> Iterator[tuple[int, int]]:
-    """Yield (first, last) rows, from 0 and inclusive, that cover all rows but blank ones at either end.
+    """Yield (first, last) rows, counted from 0 and inclusive, that cover all rows but blank ones at either end of a window.
 
     No window is longer than ``longest`` rows. A window ends at a blank line in its second half if there is one.
     """
-    while first <= last:
-        while first <= last and not lines[first].strip():
-            first += 1
-        if first > last:
-            return
-        end = min(first + longest - 1, last)
-        if end < last:
-            blank = next((row for row in range(end + 1, first + longest // 2, -1) if not lines[row].strip()), None)
-            end = blank - 1 if blank is not None else end
-        stop = end
-        while not lines[stop].strip():
-            stop -= 1
-        yield first, stop
-        first = end + 1
+    start, stop = trimmed(lines, first, last)
+    while start <= stop:
+        end = start + longest - 1
+        if end < stop:
+            half = start + longest // 2
+            end = next((row for row in range(end, half, -1) if not lines[row + 1].strip()), end)
+        yield trimmed(lines, start, min(end, stop))
+        start, stop = trimmed(lines, end + 1, stop)
+
+
+def trimmed(lines: Sequence[str], first: int, last: int) -> tuple[int, int]:
+    """Return the rows without the blank ones at either end; first > last if all are blank."""
+    while first <= last and not lines[first].strip():
+        first += 1
+    while first <= last and not lines[last].strip():
+        last -= 1
+    return first, last
