@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cia.answering.answer import Answer
-from cia.answering.assistant import declines
 from cia.answering.citations import check
 from cia.answering.extractive import OPENING, PLACES, quote_places
 from cia.answering.model import open_model
@@ -137,6 +136,8 @@ class OpenAIAnswers:
 
 
 def _spoken(asked: Asked, prompt: Prompt, text: str, model: str) -> Answer:
+    from cia.answering.assistant import declines
+
     checked = check(text, prompt.context)
     return Answer(
         checked.text,

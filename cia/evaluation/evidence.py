@@ -29,13 +29,17 @@ class Evidence:
     lines: tuple[str, ...]
     words: frozenset[str]
     names: frozenset[str]
+    lowered: frozenset[str]
     numbers: frozenset[str]
     defined: frozenset[str]
 
     def has_name(self, name: str) -> bool:
-        """Whether this identifier stands here: as written, or all its dotted parts do."""
-        segments = re.split(r"\.|::|->", name)
-        return name in self.names or all(segment in self.names for segment in segments)
+        """Whether this identifier stands here: as written, or its last part and the scope that it names.
+
+        A scope may be spelled as a variable is: ``self.stock.release()`` speaks of ``Stock.release``.
+        """
+        *scope, last = re.split(r"\.|::|->", name)
+        return name in self.names or (last in self.names and all(part.lower() in self.lowered for part in scope))
 
     def defines(self, name: str) -> bool:
         """Whether the definition of ``name`` (its last dotted part) is among these lines, in the scope that it names."""
@@ -88,6 +92,7 @@ def read_evidence(piece: str) -> Evidence:
         lines=tuple(line for line in body.split("\n") if line.strip()),
         words=all_words(piece),
         names=frozenset(names),
+        lowered=frozenset(name.lower() for name in names),
         numbers=frozenset(NUMBER.findall(piece)),
         defined=frozenset(defined),
     )

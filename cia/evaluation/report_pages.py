@@ -64,7 +64,8 @@ def _title(report: EvaluationReport, baseline: EvaluationReport | None) -> str:
 
 
 def _origin(report: EvaluationReport) -> str:
-    text = f"{len(report.rows)} questions, judge {report.judge}, data {report.data_hash[:12]}, index {report.index_fingerprint[:12]}."
+    text = f"{len(report.rows)} questions, judge {report.judge}, "
+    text += f"data {report.data_hash[:12]}, index {report.index_fingerprint[:12]}."
     if report.judge_failures:
         text += f" The judge failed on {report.judge_failures} verdicts; they count as failed."
     if report.leaked:
@@ -135,7 +136,7 @@ def _plot(report: EvaluationReport, baseline: EvaluationReport | None) -> str:
         axes.set_xlabel(f"{report.name} minus {baseline.name}" if baseline else "mean")
         axes.spines[["top", "right"]].set_visible(False)
         drawing = io.StringIO()
-        figure.savefig(drawing, format="svg", metadata={"Date": None})
+        figure.savefig(drawing, format="svg", metadata={"Date": None, "Creator": None})
     svg = drawing.getvalue()
     return svg[svg.index("<svg") :]
 

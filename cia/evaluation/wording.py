@@ -23,21 +23,22 @@ def _words(text: str) -> frozenset[str]:
 
 
 STOP_WORDS = _words(
-    """a about after again all also an and any are as at be because been before being both but by can could did do does doing done
-    each either else for from further had has have having he her here hers him his how i if in into is it its itself just may me
-    might more most must my no nor not of off on once one only onto or other our out over own per same shall she should so some such
-    than that the their them then there these they this those through to too under until up upon us very via was we were what when
-    where which while who whom whose why will with within without would you your never cannot isn doesn don won t s let lets
-    thing things following given uses used using use way first second
-    happen happens happened mean means meant work works"""
+    """a about after again all also an and any are as at be because been before being both but by can could did do does doing
+    done each either else for from further had has have having he her here hers him his how i if in into is it its
+    itself just may me might more most must my no nor not of off on once one only onto or other our out over own per
+    same shall she should so some such than that the their them then there these they this those through to too under
+    until up upon us very via was we were what when where which while who whom whose why will with within without would
+    you your never cannot isn doesn don won t s let lets thing things following given uses used using use way first
+    second happen happens happened mean means meant work works"""
 )
 """English words that carry no claim about code."""
 
 FRAME_WORDS = _words(
-    """function method class module file line lines define defined defines definition implement implemented implementation located
-    find found code call calls called caller callers return returns returned returning raise raises raised throw throws take takes
-    taking accept accepts parameter parameters argument arguments named name signature inherit inherits extends subclass default
-    defaults live lives declared declare repository source package answer question python"""
+    """function method class module file line lines define defined defines definition implement implemented implementation
+    located find found code call calls called caller callers return returns returned returning raise raises raised throw
+    throws take takes taking accept accepts parameter parameters argument arguments named name signature section passage
+    outside definitions inherit inherits extends subclass default defaults live lives declared declare repository source
+    package answer question python"""
 )
 """Words that only say what kind of fact follows; the fact itself is checked by ``cia.evaluation.relations``."""
 

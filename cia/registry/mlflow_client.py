@@ -29,8 +29,6 @@ QUIET = {
 FIRST_START_SECONDS = 120.0
 """To make the database's tables, which another process may be doing."""
 
-ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST"})
-
 
 def tracking_uri(settings: Settings) -> str:
     """Return ``registry.tracking_uri``, or the SQLite file under CIA_HOME."""
@@ -74,6 +72,6 @@ def mlflow_errors(uri: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, RequestException, ConnectionError) as error:
         code = getattr(error, "error_code", "")
         why = " ".join(str(error).split())[:200]
-        if code in ABSENT or "alias" in why and "not found" in why:
+        if code == "RESOURCE_DOES_NOT_EXIST":
             raise LookupError(why) from error
         raise UnavailableError(f"the registry at {uri} does not answer ({why}); look whether MLflow runs") from error

@@ -12,7 +12,6 @@ import math
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -91,9 +90,8 @@ class Registry:
                 client.log_artifacts(run_id, str(adapter), ARTIFACTS)
         self._ensure_model()
         with mlflow_errors(self._uri):
-            version = client.create_model_version(
-                self._model, source=f"runs:/{run_id}/{ARTIFACTS}", run_id=run_id, tags=described
-            )
+            source = f"runs:/{run_id}/{ARTIFACTS}"
+            version = client.create_model_version(self._model, source=source, run_id=run_id, tags=described)
         return self._read(version, None)
 
     def list(self) -> list[RegisteredAdapter]:
@@ -136,7 +134,7 @@ class Registry:
         """Put a version into Production and return it.
 
         Refuses (AdapterError) one that failed the gate, whose files are gone or damaged, or whose base model is not the
-        one that Production runs on. ``force`` with a reason in ``why`` overrides the gate and the change of base, never the files.
+        one that Production runs on. ``force`` with a reason in ``why`` overrides the gate and the change of base, not the files.
         """
         if force and not why.strip():
             raise InputError("a forced promotion needs a reason: say why")

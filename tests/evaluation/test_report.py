@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from cia.answering.answer import Answer, Citation
+from cia.dataset.pair import GoldCitation, QuestionAnswerPair
+from cia.errors import InputError
+from cia.evaluation import EvaluationReport, ExtractiveAnswers, QuestionSet, evaluate
+from cia.evaluation.citation_metrics import citation_metrics
+from cia.evaluation.evaluate import choose, data_hash, find_leaks
+from cia.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def report(questions: QuestionSet) -> EvaluationReport:
+    return evaluate(ExtractiveAnswers(), questions, Settings())
+
+
+def test_a_report_reads_back_as_it_was(report: EvaluationReport) -> None:
+    assert EvaluationReport.from_json(report.to_json()) == report
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"rows": 3}', "[1]"])
+def test_what_is_no_report_is_named(text: str) -> None:
+    with pytest.raises(InputError, match="not an evaluation report"):
+        EvaluationReport.from_json(text)
+
+
+def test_a_score_that_is_not_a_number_is_no_report(report: EvaluationReport) -> None:
+    text = (
+        report.to_json()
+        .replace('"faithfulness": 1.0', '"faithfulness": NaN', 1)
+        .replace('"faithfulness":1.0', '"faithfulness":NaN', 1)
+    )
+    assert "NaN" in text
+    with pytest.raises(InputError):
+        EvaluationReport.from_json(text)
+
+
+def test_the_pages_show_the_comparison(report: EvaluationReport, tmp_path: Path) -> None:
+    row = report.rows[0]
+    hostile = row.model_copy(
+        update={"answer": "<script>alert(1)</script>\n# Heading", "values": {**row.values, "citation_recall": 0.0}}
+    )
+    worse = report.model_copy(update={"name": "a|b", "rows": (hostile, *report.rows[1:])})
+    worse.save(tmp_path, baseline=report)
+
+    markdown, page = (tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()
+    assert "| citation_recall |" in markdown
+    assert "## Got worse most" in markdown
+    assert "\n# Heading" not in markdown
+    assert "<script>" not in page
+    assert "<svg" in page
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    )
+    HTMLParser().feed(page)
+    assert worse.to_html(report) == page
+
+
+def pair(
+    kind: str = "where", gold: tuple[tuple[int, int], ...] = ((10, 19),), question: str = "Where is it?"
+) -> QuestionAnswerPair:
+    places = tuple(
+        GoldCitation(repo="r", commit="c", file_path="f.py", line_start=start, line_end=end, symbol="s") for start, end in gold
+    )
+    return QuestionAnswerPair(
+        id=question, kind=kind, question=question, answer="There.", citations=places, repo="r", commit="c", split="evaluation"
+    )
+
+
+def answer(*lines: tuple[int, int], text: str = "It is there.", abstained: bool = False) -> Answer:
+    cited = tuple(Citation("r", "c", "f.py", start, end, "s") for start, end in lines)
+    return Answer(text, abstained, "llm", "m", cited, {})
+
+
+@pytest.mark.parametrize(
+    ("cited", "precision", "recall", "right_line"),
+    [
+        ([(10, 19)], 1.0, 1.0, 1.0),
+        ([(10, 14)], 1.0, 0.5, 1.0),
+        ([(1, 40)], 0.25, 1.0, 1.0),
+        ([(10, 19), (50, 59)], 0.5, 1.0, 1.0),
+        ([(50, 59), (10, 19)], 0.5, 0.0, 0.0),
+        ([(50, 59)], 0.0, 0.0, 0.0),
+        ([], 0.0, 0.0, 0.0),
+    ],
+)
+def test_citations_are_scored_by_their_lines(
+    cited: list[tuple[int, int]], precision: float, recall: float, right_line: float
+) -> None:
+    scores = citation_metrics(pair(), answer(*cited))
+    assert (scores["citation_precision"], scores["citation_recall"], scores["right_line_rate"]) == (precision, recall, right_line)
+
+
+def test_two_supporting_places_may_both_be_cited() -> None:
+    two = pair("callers", ((10, 19), (30, 39)))
+    assert citation_metrics(two, answer((10, 19), (30, 39)))["citation_recall"] == 1.0
+    assert citation_metrics(two, answer((10, 19)))["citation_recall"] == 0.5
+
+
+def test_a_question_without_an_answer_is_answered_by_abstaining() -> None:
+    unanswerable = pair("unanswerable", ())
+    assert set(citation_metrics(unanswerable, answer(abstained=True)).values()) == {1.0}
+    assert set(citation_metrics(unanswerable, answer((1, 2))).values()) == {0.0}
+    assert set(citation_metrics(pair(), answer(abstained=True)).values()) == {0.0}
+    assert set(citation_metrics(unanswerable, answer(text=" ", abstained=True)).values()) == {0.0}
+
+
+def test_the_choice_of_questions_depends_on_their_ids_alone() -> None:
+    pairs = [pair(question=f"Question {number}?") for number in range(50)]
+    chosen = choose(pairs, 10)
+    assert chosen == choose(pairs[::-1], 10)
+    assert len(chosen) == 10
+    assert data_hash(chosen) == data_hash(chosen[::-1])
+    assert data_hash(chosen) != data_hash(chosen[:9])
+    with pytest.raises(InputError, match="build the data set"):
+        choose([], 10)
+
+
+def test_a_question_that_training_gave_away_is_found() -> None:
+    held = pair(question="Where is it?")
+    assert find_leaks([held], []) == ()
+    assert find_leaks([held], [pair(question="where  is IT?", gold=((90, 91),))]) == (held.id,)
+    assert find_leaks([held], [pair(question="In which file is it?")]) == (held.id,)
+    assert find_leaks([held], [pair("what", question="What is it?")]) == ()
