@@ -200,14 +200,14 @@ class Assistant:
         return _Said(checked)
 
     def _pieces(self, turn: _Turn, config: RunnableConfig | None, temperature: float) -> Iterator[str]:
-        from langchain_core.output_parsers import StrOutputParser
-
         model = self._model()
         assert model is not None
-        speaking = model.bind(model=turn.model, temperature=temperature) | StrOutputParser()
+        # Without an output parser: a chain of two reads its first to the end when it is closed, so that a model would go on
+        # writing for a reader who has left.
+        speaking = model.bind(model=turn.model, temperature=temperature)
         deadline = time.monotonic() + self.settings.model.timeout_seconds
         for piece in speaking.stream(turn.prompt.messages, config):
-            yield piece
+            yield str(piece.text)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no end after {self.settings.model.timeout_seconds:g} s")
 
