@@ -68,8 +68,7 @@ class ProductionAdapter:
     def follow_registry(self) -> None:
         """Learn which version is promoted, and fetch it if it is new. Never raises."""
         try:
-            self._promoted = self._fetch_promoted()
-            problem = ""
+            self._promoted, problem = self._fetch_promoted()
         except Exception as error:  # MLflow's own errors and those of what lies below it
             problem = " ".join(str(error).split())[:300] or type(error).__name__
         self.registry_problem = self._changed("registry", self.registry_problem, problem)
@@ -95,20 +94,19 @@ class ProductionAdapter:
         self.model_problem = self._changed("model", self.model_problem, away)
         self.adapter_problem = self._changed("adapter", self.adapter_problem, refused)
 
-    def _fetch_promoted(self) -> Adapter | None:
+    def _fetch_promoted(self) -> tuple[Adapter | None, str]:
+        """The promoted adapter, and what is wrong: the registry answers from memory while MLflow is away."""
         if self._registry is None:
             from cia.registry import Registry
 
             self._registry = Registry(self._settings)
         version = self._registry.production()
         if version is None:
-            return None
-        name = f"{self._settings.registry.model_name}:{version.version}"
-        if self._promoted is not None and self._promoted.name == name:
-            return self._promoted
-        folder = self._settings.home / "adapters" / str(version.version)
-        self._registry.download(version.version, folder)
-        return Adapter(name, folder)
+            return None, ""
+        problem = f"away; {version.served_name} was in Production when last seen" if version.age_seconds else ""
+        if self._promoted is not None and self._promoted.name == version.served_name:
+            return self._promoted, problem
+        return Adapter(version.served_name, self._registry.fetch(version.version)), problem
 
     def _changed(self, subject: str, former: str, problem: str) -> str:
         if problem != former:

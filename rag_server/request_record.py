@@ -5,6 +5,7 @@ The log never holds a question, an answer or a header: who asked what is not its
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 import time
@@ -22,6 +23,9 @@ from rag_server.metrics import Metrics
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_GONE = 499
 """The code under which a request is counted whose client left before the answer (nginx's convention)."""
+
+ROUTINE = frozenset({"/healthz", "/readyz", "/metrics", "/model/info", "/page/*", "/docs/assets/*"})
+"""Asked every few seconds, or by every page view: logged only when it goes wrong."""
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -47,7 +51,7 @@ def json_log() -> Any:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(0),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
     )
 
 
@@ -88,9 +92,9 @@ class RequestRecord:
                 await error_reply(*describe(error))(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - begun
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = _route(scope)
             self.metrics.request(route, status, seconds)
-            write = self.log.error if failure else self.log.info
+            write = self.log.error if failure else self.log.debug if route in ROUTINE and status < 400 else self.log.info
             write(
                 "request",
                 request_id=request_id,
@@ -100,6 +104,13 @@ class RequestRecord:
                 milliseconds=round(seconds * 1000, 1),
                 **failure,
             )
+
+
+def _route(scope: Scope) -> str:
+    """The route's template; a mounted folder's prefix; or "unmatched", so that a scanner cannot fill the metrics."""
+    if "route" in scope:
+        return str(scope["route"].path_format)
+    return f"{scope['root_path']}/*" if scope.get("root_path") and "endpoint" in scope else "unmatched"
 
 
 def _given_id(scope: Scope) -> str | None:

@@ -1,0 +1,92 @@
+"""Takes the README's pictures of the web page: asks a question, opens its first citation, in three windows.
+
+    python -m benchmarks.page_screenshot [--home .cia] [--question "..."] [--output docs]
+
+The home must hold an index (``cia index SOURCE``). Needs Chromium (Debian: apt-get install chromium).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cia.leash import Leashed
+from cia.settings import load_settings
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+WINDOWS = {
+    "page.png": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
+    "page-dark.png": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
+    "page-phone.png": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
+}
+
+
+def main() -> None:
+    """Write the pictures and print their paths."""
+    options = _options()
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("no chromium on the PATH; on Debian: apt-get install chromium")
+    options.output.mkdir(parents=True, exist_ok=True)
+    with _served(options.home) as address:
+        for path in _photograph(address, chromium, options.question, options.output):
+            print(path)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, default=load_settings().home)
+    parser.add_argument("--question", default="How does httpx follow redirects?")
+    parser.add_argument("--output", type=Path, default=Path("docs"))
+    return parser.parse_args()
+
+
+@contextmanager
+def _served(home: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "cli.main", "serve", "--port", "0"]
+    environment = {**os.environ, "CIA_HOME": str(home)}
+    server = Leashed(command, environment=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert server.process.stdout is not None
+        line = server.process.stdout.readline().decode()
+        if "http://" not in line:
+            sys.exit("the server did not start")
+        yield line.split()[-1]
+    finally:
+        server.stop()
+
+
+def _photograph(address: str, chromium: str, question: str, output: Path) -> Iterator[Path]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        for name, window in WINDOWS.items():
+            page = browser.new_page(**window, device_scale_factor=2)
+            page.goto(address)
+            page.fill("#question", question)
+            page.keyboard.press("Enter")
+            page.wait_for_selector(".facts, .error", timeout=120_000)
+            if page.locator(".error").count():
+                sys.exit(page.inner_text(".error"))
+            if window["viewport"]["width"] > 1000:
+                page.click(".citation >> nth=0")
+                page.wait_for_selector(".row.lit")
+            page.wait_for_timeout(400)  # the panel slides in
+            page.screenshot(path=output / name)
+            page.close()
+            yield output / name
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""A small repository, indexed once, and the server over it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from fastapi.testclient import TestClient
+from structlog.testing import CapturingLogger
+
+from cia.retrieval import Indexer
+from cia.settings import Settings, load_settings
+from rag_server.app import create_app
+from tests.rag_server.running_server import Server
+from tests.rag_server.stand_in_model import StandInModel, running_stand_in
+
+WICK = '''"""Wicks for lanterns."""
+
+import math
+
+LONGEST_WICK_MM = 120
+
+
+class Wick:
+    """A cotton wick of a length in millimetres."""
+
+    def __init__(self, length: float) -> None:
+        self.length = length
+
+    def trim(self, length: float) -> float:
+        """Trim the wick by ``length`` millimetres and return what is left of it."""
+        self.length = max(0.0, self.length - length)
+        return self.length
+
+    def brightness(self) -> float:
+        """Return how bright the wick burns, in lumens."""
+        return math.sqrt(self.length) * 3
+'''
+
+HOSTILE = '''"""Notices <img src=x onerror="document.title='pwned'"> and </script><script>document.title='pwned'</script>."""
+
+
+def hostile_banner() -> str:
+    """Return the hostile banner <img src=x onerror=document.title='pwned'> <b>bold</b> as it is."""
+    # [click](javascript:document.title='pwned') <svg onload=document.title='pwned'>
+    return "</script><script>document.title='pwned'</script><img src=x onerror=document.title='pwned'>"
+'''
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings whose home holds the index of ``lantern``, a repository of three files. Shared: tests only read it."""
+    folder = tmp_path_factory.mktemp("rag_server")
+    lantern = folder / "lantern"
+    (lantern / "src" / "deep").mkdir(parents=True)
+    (lantern / "src" / "wick.py").write_text(WICK)
+    (lantern / "src" / "deep" / "hostile <b>.py").write_text(HOSTILE)
+    (lantern / "README.md").write_text("# Lantern\n\nA lantern burns oil with a wick.\n")
+    settings = load_settings(environment={"CIA_HOME": str(folder / "home")})
+    Indexer(settings).index(str(lantern))
+    return settings
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    """Start an application over settings; it ends with the test."""
+    with contextlib.ExitStack() as running:
+
+        def begin(settings: Settings, **options: Any) -> Server:
+            captured = CapturingLogger()
+            log = structlog.wrap_logger(captured, processors=[structlog.processors.JSONRenderer()])
+            app = create_app(settings, log=log, **options)
+            return Server(running.enter_context(TestClient(app, raise_server_exceptions=False)), captured)
+
+        yield begin
+
+
+@pytest.fixture
+def server(start: Callable[..., Server], indexed: Settings) -> Server:
+    """The application over ``lantern``, without a model."""
+    return start(indexed)
+
+
+@pytest.fixture
+def stand_in_model() -> Iterator[StandInModel]:
+    """A model server under the test's control."""
+    with running_stand_in() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(scope="session")
+def vllm_python() -> Path:
+    """The interpreter of vLLM's environment; skips where there is none."""
+    python = Path(__file__).parents[2] / ".venv-vllm" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("vLLM's environment is not installed (make setup)")
+    return python
