@@ -20,7 +20,7 @@ from benchmarks.retrieval.sets import QuestionSets, sampled, split_of
 from benchmarks.retrieval.systems import SLOW, SYSTEMS
 from benchmarks.retrieval.table import differences, render
 from cia.durable_files import replace_text
-from cia.errors import CiaError
+from cia.errors import CiaError, OperationError
 from cia.settings import load_settings
 
 KINDS = ("docstring", "commit", "annotated")
@@ -33,12 +33,19 @@ def main() -> int:
         cache = (options.cache or load_settings().home / "benchmarks" / "retrieval").absolute()
         sets = [sampled(question_set, options.limit) for question_set in _gather(options, cache) if question_set.questions]
         systems = [name for name in options.systems if not (options.skip_slow and name in SLOW)]
-        measurements = []
+        measurements: list[Measurement] = []
+        failures = 0
         for kind in dict.fromkeys(question_set.kind for question_set in sets):
             of_kind = [question_set for question_set in sets if question_set.kind == kind]
             for system in systems:
                 print(f"{kind}: {system} ...", file=sys.stderr, flush=True)
-                measurements.append(measure(system, of_kind, cache))
+                try:
+                    measurements.append(measure(system, of_kind, cache))
+                except OperationError as error:
+                    failures += 1
+                    print(error, file=sys.stderr)
+        if failures and not measurements:
+            return 1
         if not measurements:
             print("nothing to measure: no questions match --kinds, --split and --repos", file=sys.stderr)
             return 2
@@ -48,7 +55,7 @@ def main() -> int:
     except CiaError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    return 0
+    return 1 if failures else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.retrieval.metrics import DEPTH, FILE_DEPTH, percentile, score
+from benchmarks.retrieval.metrics import DEPTH, FILE_DEPTH, percentile, ranked, score
 from benchmarks.retrieval.question import Found, Kind, QuestionSet
 from cia.errors import OperationError
 
@@ -55,9 +55,9 @@ def measure(system: str, sets: Sequence[QuestionSet], cache: Path) -> Measuremen
     for question_set in sets:
         for question in question_set.questions:
             name = f"{question_set.repo}/{question.id}"
-            found = answer["answers"][name]["found"]
-            measurement.scores[name] = score(kind, question, [Found(*place) for place in found])
-            measurement.rankings[name] = found[:DEPTH]
+            ranking = ranked(kind, [Found(*place) for place in answer["answers"][name]["found"]])
+            measurement.scores[name] = score(kind, question, ranking)
+            measurement.rankings[name] = [[found.path, found.start, found.end] for found in ranking]
     return measurement
 
 
@@ -77,7 +77,7 @@ def _run(system: str, sets: Sequence[QuestionSet], limit: int, cache: Path) -> d
         command = [sys.executable, "-m", "benchmarks.retrieval.worker", str(request), str(answer)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["it printed nothing"])[-1]
+            last = (done.stderr.strip().splitlines() or [f"its process ended with {done.returncode}"])[-1]
             raise OperationError(f"{system} failed: {last}")
         document: dict[str, Any] = json.loads(answer.read_text())
         return document

@@ -19,26 +19,26 @@ METRICS: dict[Kind, tuple[str, ...]] = {
 }
 
 
-def score(kind: Kind, question: Question, ranking: Sequence[Found]) -> dict[str, float]:
-    """Return the metrics of ``kind`` for one question.
+def ranked(kind: Kind, results: Sequence[Found]) -> list[Found]:
+    """Return what is scored: the first ten results, or for commits the first result of each of the first ten files."""
+    if kind != "commit":
+        return list(results[:DEPTH])
+    first: dict[str, Found] = {}
+    for found in results:
+        first.setdefault(found.path, found)
+    return list(first.values())[:DEPTH]
 
-    A commit is scored by file: a file stands where its first result stands. MRR@10 is the inverse rank of the first right
-    one. R@10 is 1 when there is a right one among the first ten. NDCG@10 gives each place of the question the rank of
-    the first result that shows it.
+
+def score(kind: Kind, question: Question, ranking: Sequence[Found]) -> dict[str, float]:
+    """Return the metrics of ``kind`` for one question from what ``ranked`` left.
+
+    MRR@10 is the inverse rank of the first right one. R@10 is 1 when there is a right one among the ten. NDCG@10 gives
+    each place of the question the rank of the first result that shows it.
     """
-    results = first_of_each_file(ranking) if kind == "commit" else list(ranking)
-    ranks = [rank for place in question.relevant if (rank := rank_of(place, results[:DEPTH])) is not None]
+    ranks = [rank for place in question.relevant if (rank := rank_of(place, ranking)) is not None]
     if METRICS[kind] == ("NDCG@10",):
         return {"NDCG@10": ndcg(ranks, len(question.relevant))}
     return {"MRR@10": 1.0 / min(ranks) if ranks else 0.0, "R@10": 1.0 if ranks else 0.0}
-
-
-def first_of_each_file(ranking: Sequence[Found]) -> list[Found]:
-    """Return the ranking without the second and further results of a file."""
-    first: dict[str, Found] = {}
-    for found in ranking:
-        first.setdefault(found.path, found)
-    return list(first.values())
 
 
 def rank_of(place: Place, ranking: Sequence[Found]) -> int | None:
