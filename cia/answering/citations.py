@@ -23,7 +23,7 @@ _REMOVED = "\ue000"
 
 # A fenced block, closed or not; or an inline span, which never crosses a blank line.
 _CODE = re.compile(
-    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)"
+    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^`\n]*(?:\Z|\n.*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z))"
     r"|(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=ticks)(?!`)",
     re.MULTILINE | re.DOTALL,
 )

@@ -121,6 +121,8 @@ def _head(chunk: SearchResult, number: int, room: int, count: Callable[[str], in
         middle = (fewest + most + 1) // 2
         fits = count(_excerpt(number, _first_lines(chunk, lines, middle))) <= room
         fewest, most = (middle, most) if fits else (fewest, middle - 1)
+    while fewest and not lines[fewest - 1].strip():
+        fewest -= 1
     return _first_lines(chunk, lines, fewest) if fewest >= SHORTEST_HEAD else None
 
 

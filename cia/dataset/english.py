@@ -9,27 +9,33 @@ from collections.abc import Sequence
 from cia.chunking import Chunk
 
 _VERBS = """
-abort accept access acquire add adjust allow append apply assert assign attach authenticate begin bind build cache calculate
-call cancel cast change check choose clean clear clone close collect combine compare compile compute configure connect
-construct consume convert copy count create decide declare decode decorate define delete depend describe detach detect
-determine disable discard dispatch display divide download drop dump echo emit enable encode end enforce ensure enter escape
-evaluate execute exit expand expose extend extract fetch fill filter find finish fire fix flush follow force format forward
-gather generate get give go group guess handle hash hide ignore implement import include increment indent index inform
-initialise initialize insert inspect install instantiate instruct invoke iterate join keep launch limit list listen load
-locate lock log look make manage map mark match measure merge modify mount move normalise normalize notify obtain open order
-output override overwrite pad parse pass perform pick place pop populate prepare prepend present prevent print process produce
-prompt propagate protect provide publish pull push put query quote raise read rebuild receive record redirect reduce refresh
-register reject release reload remove rename render repeat replace report represent request reset resolve restore retrieve
-return reverse rewrite rotate round run sample save scan schedule search select send serialise serialize set setup shift show
-shut simulate skip sleep sort specify split start stop store stream strip submit subscribe suspend switch take tell terminate
-test throw toggle track transform translate traverse trigger trim truncate try turn unescape unregister unwrap update upload
-use validate verify visit wait walk warn wrap write yield
+abort accept access acquire add adjust align allow append apply ask assert assign attach attempt augment authenticate begin
+bind build cache calculate call cancel cast change check choose clean clear clone close coerce collect combine compare compile
+compose compute configure connect construct consume convert copy count create decide declare decode decorate define delete
+depend describe deserialise deserialize detach detect determine disable discard dispatch display divide download draw drop
+dump echo emit enable encode end enforce ensure enter erase escape evaluate execute exit expand expose extend extract fetch
+fill filter finalize find finish fire fix flush follow force format forward gather generate get give go group guess handle
+hash hide highlight hold ignore implement import include increase increment indent index inform initialise initialize insert
+inspect install instantiate instruct intercept invoke iterate join keep launch limit list listen load locate lock log look
+make manage map mark match measure merge modify mount move negotiate normalise normalize notify obtain open order output
+override overwrite pad parse partition pass perform pick place play pop populate prepare prepend present prevent print process
+produce prompt propagate protect provide publish pull push put query quote raise read rebuild receive record redirect reduce
+refresh register reinitialize reject relabel release reload remove rename render repeat replace report represent request reset
+resolve restore restrict retrieve return reverse rewrite rotate round run sample save scan schedule search select send
+serialise serialize set setup shift show shut shutdown simulate skip sleep sort specify split start stop store stream strip
+submit subscribe support suspend swap switch take tell terminate test throw toggle tokenise tokenize track transform translate
+traverse trigger trim truncate try turn unescape unregister unwind unwrap update upload use validate verify visit wait walk
+warn work wrap write yield
 """
 """Verbs that open a docstring in the imperative. One that is missing costs a question, not a wrong answer."""
 
 _IMPERATIVES = frozenset(_VERBS.split())
 
 
+_PARTICIPLES = frozenset({"called", "emitted", "raised", "returned", "thrown", "used"})
+_KINDS = frozenset(
+    {"base", "class", "container", "decorator", "exception", "factory", "generator", "helper", "iterator", "wrapper"}
+)
 # "close the response and release the connection": an object after it shows the second word to be a verb too.
 _SECOND_VERB = re.compile(
     r"(?P<link>(?:,|,? (?:and|or|then)|, (?:and|or) then) )(?P<verb>[a-z]+)(?= (?:the|a|an|it|its|this|that|all|any|them)\b)"
@@ -53,6 +59,10 @@ def third_person(sentence: str) -> str:
         return f"{_with_s(word)} {second}"
     if word.endswith("s") and _is_third_person(word):
         return f"{word} {rest}"
+    if word in _PARTICIPLES:
+        return f"is {word} {rest}"
+    if word in _KINDS and rest[:1].islower() and not _FINITE.match(rest):
+        return f"is {'an' if word[0] in 'aeiou' else 'a'} {word} {rest}"
     if word in ("a", "an", "the") and not _FINITE.match(rest):
         return f"is {word} {rest}"
     return ""

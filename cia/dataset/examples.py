@@ -17,6 +17,7 @@ from cia.answering.prompt import Budget, Prompt, build_prompt, estimate_tokens
 from cia.chunking import language_of
 from cia.corpus import Corpus
 from cia.dataset.build import split_of
+from cia.dataset.definitions import name_of
 from cia.dataset.filters import holds_secret
 from cia.dataset.pair import GoldCitation, QuestionAnswerPair
 from cia.durable_files import replace_text
@@ -70,19 +71,29 @@ def _example(
     """Return the example with as many distractors as leave room for the gold, None when the gold does not even fit alone."""
     window = min(settings.model.context_tokens, settings.training.max_tokens)
     budget = Budget(window - estimate_tokens(pair.answer))
+    # A caller cut short of its call would teach the model to guess.
+    called = name_of(pair.question.split("`")[1]) if pair.kind == "callers" else ""
     for kept in range(len(distractors), -1, -1):
         context = [*gold, *distractors[:kept]]
         random.Random(f"{settings.dataset.seed} {pair.id}").shuffle(context)
         prompt = build_prompt(pair.question, context, budget)
-        numbers = [_number(prompt, chunk) for chunk in gold]
+        numbers = [_number(prompt, chunk, called) for chunk in gold]
         if all(numbers) and prompt.context:
             return TrainingExample(prompt.messages, _with_numbers(pair, numbers))
     return None
 
 
-def _number(prompt: Prompt, gold: SearchResult) -> int:
+def _number(prompt: Prompt, gold: SearchResult, named: str) -> int:
+    """The number under which ``gold`` is shown, with the line that mentions ``named``; 0 when it is not."""
     place = (gold.file_path, gold.line_start)
-    return next((n for n, shown in enumerate(prompt.context, start=1) if (shown.file_path, shown.line_start) == place), 0)
+    return next(
+        (
+            number
+            for number, shown in enumerate(prompt.context, start=1)
+            if (shown.file_path, shown.line_start) == place and named in shown.text
+        ),
+        0,
+    )
 
 
 def _with_numbers(pair: QuestionAnswerPair, numbers: list[int]) -> str:

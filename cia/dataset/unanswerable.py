@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from cia.answering.prompt import ABSTENTION
 from cia.dataset.definitions import CodeBase, name_of
@@ -59,16 +60,16 @@ SUBJECTS = {
 
 
 def unanswerable(code: CodeBase, random_: random.Random) -> Iterator[Draft]:
-    """Yield questions whose answer is the abstention, names and subjects by turns, without end while names are left."""
+    """Yield questions whose answer is the abstention, names and subjects by turns, as many as there are."""
     subjects = [question for question, needed in sorted(SUBJECTS.items()) if not _mentions(code, needed)]
     random_.shuffle(subjects)
-    for name in _absent_names(code, random_):
-        templates = random_.choice((WHERE_BY_NAME, WHAT, SIGNATURE, CALLERS))
-        noun = "class" if name[0].isupper() else "function"
-        yield _declined(random_.choice(templates).format(symbol=name, noun=noun), name)
-        if subjects:
-            question = subjects.pop()
-            yield _declined(question, question)
+    for name, subject in zip_longest(_absent_names(code, random_), subjects):
+        if name:
+            templates = random_.choice((WHERE_BY_NAME, WHAT, SIGNATURE, CALLERS))
+            noun = "class" if name[0].isupper() else "function"
+            yield _declined(random_.choice(templates).format(symbol=name, noun=noun), name)
+        if subject:
+            yield _declined(subject, subject)
 
 
 def _absent_names(code: CodeBase, random_: random.Random) -> Iterator[str]:

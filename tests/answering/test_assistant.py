@@ -109,10 +109,10 @@ def test_retrieval_packing_and_the_model_are_traced(shop, shop_settings):
     seen = []
 
     class Tracer(BaseCallbackHandler):
-        def on_chain_start(self, serialized, inputs, **details):
+        def on_chain_start(self, *_, **details):
             seen.append(details["name"])
 
-        def on_chat_model_start(self, serialized, messages, **details):
+        def on_chat_model_start(self, *_, **__):
             seen.append("model")
 
     Assistant(shop_settings, shop, saying("Yes [1].")).ask(QUESTION, callbacks=[Tracer()])

@@ -114,7 +114,6 @@ def test_whatever_the_text_no_citation_points_outside_the_context(text):
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=30).map("".join))
-def test_checking_a_checked_text_again_changes_no_citation(text):
-    once = check(text, CONTEXT)
-    twice = check(once.text, CONTEXT)
-    assert set(twice.citations) <= set(once.citations)
+def test_a_citation_that_was_let_through_is_let_through_again(text):
+    citations = check(text, CONTEXT).citations
+    assert check(" and ".join(map(str, citations)), CONTEXT).citations == citations

@@ -1,0 +1,181 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from cia.answering import ABSTENTION
+from cia.answering.citations import check
+from cia.corpus import Corpus
+from cia.dataset import build, load, training_examples, write_examples
+from cia.dataset.build import check_no_leak, split_of
+from cia.dataset.definitions import name_of, read_code_base
+from cia.dataset.pair import QuestionAnswerPair
+from cia.errors import InputError, OperationError
+from cia.retrieval import Indexer, Retriever
+from cia.retrieval.result import SearchResult
+from cia.settings import Settings, load_settings
+
+NOUNS = ["order", "invoice", "parcel", "customer", "voucher", "refund", "stock", "label", "courier", "basket", "ledger", "tariff"]
+
+
+def module(noun: str) -> str:
+    title = noun.title()
+    return f'''"""Everything about one {noun}."""
+
+import datetime
+
+
+class {title}Store:
+    """Keeps every {noun} of one day."""
+
+    def find_{noun}(self, number: int, exact: bool = True) -> str | None:
+        """Return the {noun} with this number, and raise nothing when it is absent."""
+        return load_{noun}(number) if exact else None
+
+    def close(self) -> None:
+        """Write the {noun} file and close the {noun} store."""
+
+
+def load_{noun}(number: int) -> str:
+    """Read a {noun} from the {noun} table."""
+    return str(number)
+
+
+def connect_{noun}(password: str = "{"hunter2hunter2" if noun == "ledger" else ""}") -> None:
+    """Connect to the {noun} service."""
+
+
+def guess_{noun}(*hints, load_{noun}=None):
+    return load_{noun}(hints[0])
+'''
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
+    """Settings with the repository ``trade`` indexed, and its data set."""
+    folder = tmp_path_factory.mktemp("sources") / "trade"
+    for noun in NOUNS:
+        path = folder / "trade" / f"{noun}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(module(noun), encoding="utf-8")
+    settings = load_settings(environment={"CIA_HOME": str(tmp_path_factory.mktemp("home"))})
+    Indexer(settings).index(str(folder), name="trade")
+    directory = tmp_path_factory.mktemp("data") / "dataset"
+    build(settings, Corpus(settings), None, directory)
+    return settings, directory
+
+
+def pairs_of(built: tuple[Settings, Path]) -> list[QuestionAnswerPair]:
+    return [*load(built[1] / "train.jsonl"), *load(built[1] / "evaluation.jsonl")]
+
+
+def test_there_are_pairs_of_every_kind_on_both_sides(built):
+    for name in ("train", "evaluation"):
+        assert {pair.kind for pair in load(built[1] / f"{name}.jsonl")} >= {"where", "what", "signature", "callers"}
+    assert any(pair.kind == "unanswerable" for pair in pairs_of(built))
+
+
+def test_every_answer_cites_just_its_gold_lines_and_they_hold(built):
+    settings, _ = built
+    snapshot = Corpus(settings).get("trade")
+    for pair in pairs_of(built):
+        gold = [
+            SearchResult(c.repo, c.commit, c.file_path, c.line_start, c.line_end, "python", c.symbol, "function", 0.0, "")
+            for c in pair.citations
+        ]
+        checked = check(pair.answer, gold)
+        assert checked.text == pair.answer
+        assert {str(citation) for citation in checked.citations} == {
+            f"[{c.repo}/{c.file_path}:{c.line_start}-{c.line_end}]" for c in pair.citations
+        }
+        for citation in pair.citations:
+            lines = "\n".join(snapshot.lines(citation.file_path, citation.line_start, citation.line_end))
+            assert name_of(citation.symbol) in lines
+
+
+def test_answers_are_plain_english(built):
+    answers = {pair.question: pair.answer.partition(" [")[0] for pair in pairs_of(built)}
+    said = set(answers.values())
+    assert any(answer.endswith("reads a invoice from the invoice table.") for answer in said)
+    assert any("takes `number: int` and `exact: bool = True` and returns `str | None`." in answer for answer in said)
+
+
+def test_an_unanswerable_question_names_nothing_that_is_in_the_code(built):
+    words = read_code_base(Corpus(built[0]).get("trade"), built[0].chunking).words
+    asked = [pair for pair in pairs_of(built) if pair.kind == "unanswerable"]
+    for pair in asked:
+        assert (pair.answer, pair.citations) == (ABSTENTION, ())
+        if "`" in pair.question:
+            assert pair.question.split("`")[1].lower() not in words
+
+
+def test_only_calls_that_leave_no_doubt_are_told(built):
+    code = read_code_base(Corpus(built[0]).get("trade"), built[0].chunking)
+    callers = [caller.symbol for caller in code.callers["load_order"]]
+    assert callers == ["OrderStore.find_order"]  # and not guess_order, whose load_order is a parameter
+
+
+def test_a_definition_with_a_password_is_left_out_and_counted(built):
+    report = json.loads((built[1] / "report.json").read_text())
+    assert report["left_out"]["secret"] >= 1
+    assert not any("connect_ledger" in pair.question for pair in pairs_of(built) if pair.kind != "unanswerable")
+
+
+def test_near_duplicates_are_left_out(built):
+    asked = [pair for pair in pairs_of(built) if pair.kind == "where" and ".close`" in pair.question]
+    assert len(asked) <= 1
+
+
+def test_the_same_inputs_give_the_same_bytes(built, tmp_path):
+    settings, directory = built
+    build(settings, Corpus(settings), ["trade"], tmp_path / "again")
+    for name in ("train.jsonl", "evaluation.jsonl", "report.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (directory / name).read_bytes()
+
+
+def test_a_file_stays_on_its_side_whatever_else_is_asked(built):
+    for pair in pairs_of(built):
+        for citation in pair.citations:
+            assert split_of("trade", citation.file_path, built[0].dataset.evaluation_share) == pair.split
+
+
+def test_a_leak_between_the_sides_is_refused(built):
+    train, evaluation = load(built[1] / "train.jsonl"), load(built[1] / "evaluation.jsonl")
+    check_no_leak(train, evaluation)
+    with pytest.raises(OperationError, match="both the training and the evaluation set"):
+        check_no_leak([*train, evaluation[0]], evaluation)
+
+
+def test_a_line_that_is_no_pair_is_named(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"id": 1}\n')
+    with pytest.raises(InputError, match="line 1"):
+        load(path)
+
+
+def test_nothing_to_ask_about_is_an_error_that_leaves_the_old_set(settings, tmp_path):
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "train.jsonl").write_text("old")
+    with pytest.raises(InputError, match="index a repository"):
+        build(settings, Corpus(settings), None, tmp_path / "dataset")
+    assert (tmp_path / "dataset" / "train.jsonl").read_text() == "old"
+
+
+def test_an_example_shows_the_gold_among_others_and_cites_it_by_number(built, tmp_path):
+    settings, directory = built
+    train = load(directory / "train.jsonl")
+    evaluated = {citation.file_path for pair in load(directory / "evaluation.jsonl") for citation in pair.citations}
+    retriever = Retriever(settings)
+    examples = list(training_examples(train, retriever, settings))
+    again = list(training_examples(train, retriever, settings))
+    retriever.close()
+    assert examples == again
+    assert len(examples) > 0.9 * len(train)
+    first = [example.completion for example in examples if "[1]" in example.completion]
+    assert 0 < len(first) < len(examples)  # the gold is not always on top
+    for example in examples:
+        assert example.completion == ABSTENTION or "[" in example.completion
+        assert "[trade/" not in example.completion
+        assert not any(f"trade/{path}:" in example.messages[1]["content"] for path in evaluated)
+    assert write_examples(examples, tmp_path / "examples.jsonl") == len(examples)
+    assert json.loads((tmp_path / "examples.jsonl").read_text().split("\n")[0])["messages"] == examples[0].messages
