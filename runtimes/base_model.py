@@ -63,6 +63,8 @@ def make_base_model(texts: Sequence[str], directory: Path, settings: Settings, p
     one training window, BusyError when another process has been making a model there for ten minutes.
     """
     texts = sorted({text for text in texts if text.strip()})
+    if not texts:
+        raise InputError("there is no text to make a base model from; index a repository first")
     digest = _digest(texts, settings)
     path = directory / f"base-{digest[:16]}"
     lock = directory / ".base-model.lock"
