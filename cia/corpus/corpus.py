@@ -81,12 +81,15 @@ class Corpus:
 
     def prune(self, repo: str, keep: Collection[str]) -> None:
         """Drop the commits of ``repo`` that are neither in ``keep`` nor the newest, and the contents only they hold."""
-        newest = self.get(repo).commit
+        self.get(repo)
         with self._locked(repo, silent):
             files = RepositoryFiles(self._root / repo)
+            current = files.current()
+            if current is None:  # removed while this waited for the lock
+                return
             needed: set[str] = set()
             for commit in files.commits():
-                if commit != newest and commit not in keep:
+                if commit != current.commit and commit not in keep:
                     files.drop_manifest(commit)
                 elif manifest := files.manifest(commit):
                     needed.update(file.blob for file in manifest.snapshot.files)

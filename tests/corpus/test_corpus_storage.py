@@ -185,13 +185,16 @@ def test_a_removed_repository_is_gone_and_its_name_is_free(corpus, app, make_git
     assert corpus.add(str(other.path), name="shared").has("other.py")
 
 
-def test_a_removal_that_was_killed_halfway_is_no_obstacle(corpus, app, settings):
-    corpus.add(f"file://{app.path}")
-    (settings.home / "corpus" / "app" / "current.json").unlink()
-    (settings.home / "corpus" / "app" / "mirror.git" / "HEAD").unlink()
+def test_a_removal_that_was_killed_halfway_is_finished_before_the_name_is_used_again(corpus, app, make_git, settings):
+    removed = corpus.add(str(app.path), name="shared")
+    (settings.home / "corpus" / "shared" / "current.json").unlink()
+    other = make_git("other")
+    other.commit({"other.py": "x = 1\n"})
 
     assert corpus.snapshots() == []
-    assert corpus.add(f"file://{app.path}").has("README.md")
+    assert corpus.add(str(other.path), name="shared").has("other.py")
+    with pytest.raises(NotIndexedError):
+        corpus.get("shared", removed.commit)
 
 
 def test_a_manifest_that_cannot_be_read_is_named(corpus, app, settings):
