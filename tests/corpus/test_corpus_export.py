@@ -47,6 +47,7 @@ def test_the_command_says_what_it_wants(capsys):
     assert "error: name one folder" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_dvc_repro_gives_the_same_lock_in_another_folder(index, tmp_path):
     pytest.importorskip("dvc")
     index.publish("tool", "1.0", {"tool-1.0/run.py": b"run = 1\n"})
