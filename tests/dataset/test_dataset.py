@@ -7,6 +7,7 @@ from cia.answering import ABSTENTION
 from cia.answering.citations import check
 from cia.corpus import Corpus
 from cia.dataset import build, load, training_examples, write_examples
+from cia.dataset.__main__ import main
 from cia.dataset.build import check_no_leak, split_of
 from cia.dataset.definitions import name_of, read_code_base
 from cia.dataset.pair import QuestionAnswerPair
@@ -179,3 +180,20 @@ def test_an_example_shows_the_gold_among_others_and_cites_it_by_number(built, tm
         assert not any(f"trade/{path}:" in example.messages[1]["content"] for path in evaluated)
     assert write_examples(examples, tmp_path / "examples.jsonl") == len(examples)
     assert json.loads((tmp_path / "examples.jsonl").read_text().split("\n")[0])["messages"] == examples[0].messages
+
+
+def test_the_command_builds_from_the_exported_repositories_at_their_commits(built, tmp_path, monkeypatch, capsys):
+    settings, directory = built
+    monkeypatch.setenv("CIA_HOME", str(settings.home))
+    commit = Corpus(settings).get("trade").commit
+    manifest = tmp_path / "corpus" / "trade.json"
+    manifest.parent.mkdir()
+    manifest.write_text(json.dumps({"repo": "trade", "commit": commit}))
+    arguments = ["cia.dataset", "--corpus", str(manifest.parent), "--out", str(tmp_path / "dataset")]
+    monkeypatch.setattr("sys.argv", arguments)
+    assert main() == 0
+    assert (tmp_path / "dataset" / "train.jsonl").read_bytes() == (directory / "train.jsonl").read_bytes()
+    assert json.loads(capsys.readouterr().out)["repos"] == {f"trade@{commit}": len(pairs_of(built))}
+    manifest.write_text(json.dumps({"repo": "trade", "commit": "0" * 40}))
+    assert main() == 2
+    assert "trade is not at the commit" in capsys.readouterr().err
