@@ -33,7 +33,7 @@ RECIPE = 1
 HEAD_DIMENSION = 64
 """vLLM's attention kernels for the CPU take head sizes that are multiples of 32; 64 is the most common."""
 
-PEAK_LEARNING_RATE, WARM_UP_SHARE, FINAL_SHARE = 1.5e-3, 0.1, 0.1
+PEAK_LEARNING_RATE, WARM_UP_SHARE, FINAL_SHARE = 1e-3, 0.1, 0.1
 """AdamW's rate rises over the first tenth of the steps, then falls as a half cosine to a tenth of its peak."""
 
 CONVERSATION_SHARE = 0.5

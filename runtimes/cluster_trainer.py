@@ -6,6 +6,7 @@ volume. Its calls have been answered by a stand-in for the Kubernetes API, not y
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any
 
@@ -57,7 +58,9 @@ class ClusterTrainer:
 
         def show(_: Any) -> None:
             nonlocal read
-            lines = list(client.get_job_logs(job))
+            lines: list[str] = []
+            with contextlib.suppress(RuntimeError):  # a pod that starts or goes away has no log to read
+                lines = list(client.get_job_logs(job))
             for line in lines[read:]:
                 output.take(line)
             read = max(read, len(lines))

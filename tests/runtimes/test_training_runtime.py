@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cia.settings import load_settings
+from runtimes.training_runtime import GPU, WORKSPACE, code_assistant_qlora
+
+CRDS = Path(os.environ.get("TRAINER_CRDS", "/nowhere"))
+"""The folder with Kubeflow Trainer's published custom resource definitions."""
+
+
+@pytest.fixture(scope="module")
+def runtime() -> dict[str, Any]:
+    return code_assistant_qlora(load_settings("cluster", {})).to_dict()
+
+
+def pod(runtime: dict[str, Any]) -> dict[str, Any]:
+    (job,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    return job["template"]["spec"]["template"]["spec"]
+
+
+def test_the_sdk_reads_the_runtime_as_one_gpu_trainer(runtime: dict[str, Any]) -> None:
+    from kubeflow.trainer.backends.kubernetes.utils import get_runtime_trainer
+    from kubeflow_trainer_api import models
+
+    parsed = models.TrainerV1alpha1ClusterTrainingRuntime.from_dict(runtime)
+    trainer = get_runtime_trainer("torch", parsed.spec.template.spec.replicated_jobs, parsed.spec.ml_policy)
+    assert trainer.device == "gpu"
+    assert trainer.device_count == "5"
+    assert trainer.num_nodes == 1
+    assert trainer.image == "code-assistant-trainer:0.1.0"
+
+
+def test_the_worker_takes_every_slice_of_a_time_sliced_gpu(runtime: dict[str, Any]) -> None:
+    (worker,) = pod(runtime)["containers"]
+    assert worker["name"] == "node"
+    assert worker["resources"]["limits"][GPU] == worker["resources"]["requests"][GPU] == "5"
+    assert pod(runtime)["nodeSelector"] == {"nvidia.com/gpu.sharing-strategy": "time-slicing"}
+    assert worker["volumeMounts"] == [{"name": "workspace", "mountPath": WORKSPACE}]
+    assert pod(runtime)["securityContext"]["runAsNonRoot"] is True
+
+
+def test_the_labels_that_the_sdk_looks_for_are_there(runtime: dict[str, Any]) -> None:
+    assert runtime["metadata"]["labels"]["trainer.kubeflow.org/framework"] == "torch"
+    (job,) = runtime["spec"]["template"]["spec"]["replicatedJobs"]
+    assert job["template"]["metadata"]["labels"]["trainer.kubeflow.org/trainjob-ancestor-step"] == "trainer"
+
+
+@pytest.mark.skipif(not CRDS.is_dir(), reason="TRAINER_CRDS names no folder")
+def test_the_runtime_fits_the_published_schema(runtime: dict[str, Any]) -> None:
+    import jsonschema
+
+    (definition,) = CRDS.glob("*_clustertrainingruntimes.yaml")
+    (version,) = yaml.safe_load(definition.read_text())["spec"]["versions"]
+    schema = closed(version["schema"]["openAPIV3Schema"])
+    jsonschema.validate(runtime, schema)
+    runtime["spec"]["mlPolicy"]["numNode"] = 1
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(runtime, schema)
+
+
+def closed(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with unknown fields forbidden, which Kubernetes would drop without a word."""
+    schema = {key: closed(value) if isinstance(value, dict) else value for key, value in schema.items()}
+    described = schema.get("properties")
+    if schema.get("type") == "object" and described and schema.get("x-kubernetes-preserve-unknown-fields") is None:
+        schema.setdefault("additionalProperties", False)
+    if described and "apiVersion" in described and "metadata" in described:
+        described["metadata"] = {"type": "object"}
+    return schema
