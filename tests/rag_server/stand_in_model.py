@@ -19,6 +19,7 @@ class StandInModel:
     base_url: str
     says: str = "A wick is trimmed by Wick.trim [1]."
     pause_seconds: float = 0.0
+    refuses: str = ""
     models: list[str] = field(default_factory=lambda: ["code-assistant-base"])
     asked: list[dict[str, Any]] = field(default_factory=list)
     loaded: list[dict[str, str]] = field(default_factory=list)
@@ -45,6 +46,8 @@ def _handler(stand_in: StandInModel) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.path.endswith("load_lora_adapter"):
+                if stand_in.refuses:
+                    return self._reply({"error": {"message": stand_in.refuses}}, 400)
                 stand_in.loaded.append(body)
                 stand_in.models.append(body["lora_name"])
                 return self._reply({})
@@ -67,8 +70,8 @@ def _handler(stand_in: StandInModel) -> type[BaseHTTPRequestHandler]:
             except OSError:
                 stand_in.hung_up.set()
 
-        def _reply(self, document: dict[str, Any]) -> None:
-            self.send_response(200)
+        def _reply(self, document: dict[str, Any], status: int = 200) -> None:
+            self.send_response(status)
             self.end_headers()
             self.wfile.write(json.dumps(document).encode())
 
