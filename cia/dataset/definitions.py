@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from cia.chunking import Chunk, chunk_file
 from cia.corpus import Snapshot
@@ -15,7 +16,7 @@ _ASIDE = re.compile(
     r"(?:^|/)(?:tests?|testing|docs?|docs_src|examples?|benchmarks?|vendor|_?vendored|third_party|node_modules|scripts)/"
     r"|(?:^|/)(?:test_[^/]*|conftest|setup|noxfile)\.py$|(?:_test|\.test|\.spec|_spec)\.\w+$"
 )
-_SELF = ("self.", "cls.", "this.", "super().")
+_SELF = ("self.", "cls.", "this.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class CodeBase:
     """One repository at one commit, cut into chunks.
 
     ``definitions`` are its functions, methods and classes by qualified name, each name with one meaning; ``callers`` gives
-    for such a name the chunks that surely call it; ``words`` are all words of all files.
+    for such a name the chunks that call it, if these are surely all; ``words`` are all words of all files.
     """
 
     repo: str
@@ -71,31 +72,54 @@ def _callers(chunks: list[Chunk], definitions: dict[str, Chunk]) -> dict[str, tu
         if chunk.kind in ("function", "class") and chunk.symbol:
             by_name[name_of(chunk.symbol)].add(chunk.symbol)
     outside: defaultdict[str, str] = defaultdict(str)  # a file's code outside definitions, where its imports are
+    chunks_of: defaultdict[str, list[Chunk]] = defaultdict(list)
     for chunk in chunks:
+        chunks_of[chunk.file_path].append(chunk)
         if chunk.kind == "module":
             outside[chunk.file_path] += f"{chunk.text}\n"
     called: defaultdict[str, dict[str, Chunk]] = defaultdict(dict)
+    in_doubt: set[str] = set()  # names that something unknown calls: who calls them cannot be told in full
     for caller in chunks:
-        if caller.kind != "function" or caller.symbol not in definitions:
-            continue
-        for call in caller.calls:
-            target = _target(call, caller, definitions, by_name, outside[caller.file_path])
-            if target and target != caller.symbol and not target.startswith(f"{caller.symbol}."):
+        is_function = caller.kind == "function" and caller.symbol in definitions
+        for call in set(caller.calls) - _calls_of_members(caller, chunks_of[caller.file_path]):
+            if _rebound(call.partition(".")[0], caller):
+                continue
+            imports = outside[caller.file_path] + caller.text
+            target = _target(call, caller, definitions, by_name, imports) if is_function else None
+            if target is None:
+                in_doubt.add(name_of(call))
+            elif target != caller.symbol and not target.startswith(f"{caller.symbol}."):
                 called[target].setdefault(caller.symbol, caller)
-    return {target: tuple(callers.values()) for target, callers in called.items()}
+    return {target: tuple(callers.values()) for target, callers in called.items() if name_of(target) not in in_doubt}
+
+
+def _calls_of_members(chunk: Chunk, of_file: list[Chunk]) -> set[str]:
+    """What the functions inside a class call: the class's own chunk repeats it."""
+    if chunk.kind != "class":
+        return set()
+    return {call for member in of_file if member.symbol.startswith(f"{chunk.symbol}.") for call in member.calls}
 
 
 def _target(call: str, caller: Chunk, definitions: dict[str, Chunk], by_name: dict[str, set[str]], imports: str) -> str | None:
     """Return the one definition that ``call`` can mean, None when there may be another."""
-    for prefix in _SELF[:3]:
+    for prefix in _SELF:
         if call.startswith(prefix):
             symbol = f"{caller.scope}.{call.removeprefix(prefix)}"
             return symbol if caller.scope and symbol in definitions and _same_file(symbol, caller, definitions) else None
-    first = call.partition(".")[0]
-    if call not in definitions or (("." not in call) and by_name[call] != {call}) or _rebound(first, caller):
+    if call not in definitions or ("." not in call and by_name[call] != {call}):
         return None
-    imported = re.search(rf"\bimport\b[^;]*\b{re.escape(first)}\b", imports) is not None
-    return call if _same_file(call, caller, definitions) or imported else None
+    path = definitions[call].file_path
+    return call if path == caller.file_path or _imported(call.partition(".")[0], path, imports) else None
+
+
+def _imported(name: str, path: str, imports: str) -> bool:
+    """Whether ``imports`` bring in ``name`` from the package or module that ``path`` is in: there are others' names too."""
+    parts = PurePosixPath(path).with_suffix("").parts
+    for dots, module, names in re.findall(r"\bfrom\s+(\.*)([\w.]*)\s+import\s+(\([^)]*\)|[^\n]*)", imports):
+        if re.search(rf"\b{re.escape(name)}\b", names) and (dots or module.partition(".")[0] in parts):
+            return True
+    line = rf"\bimport\b[^;\n]*\b{re.escape(name)}\b[^;\n]*[/\"']{re.escape(parts[-1])}\b"
+    return re.search(line, imports) is not None
 
 
 def _same_file(symbol: str, caller: Chunk, definitions: dict[str, Chunk]) -> bool:
