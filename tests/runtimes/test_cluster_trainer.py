@@ -115,11 +115,7 @@ def test_a_job_runs_the_entry_point_on_the_runtime_and_gives_its_result(
     assert seen == [("training", 2, 2)]
     assert cluster.job is not None
     spec = cluster.job["spec"]
-    assert spec["runtimeRef"] == {
-        "apiGroup": "trainer.kubeflow.org",
-        "kind": "ClusterTrainingRuntime",
-        "name": "code-assistant-qlora",
-    }
+    assert spec["runtimeRef"] == {"kind": "ClusterTrainingRuntime", "name": "code-assistant-qlora"}
     assert spec["trainer"]["image"] == "code-assistant-trainer:0.1.0"
     assert spec["trainer"]["command"] == ["python", "-m", "runtimes.fine_tune"]
     assert spec["trainer"]["args"] == wanted.arguments()
