@@ -26,7 +26,7 @@ _VENDORED = re.compile(
 class PathTraits:
     """What a path says about a file."""
 
-    words: frozenset[str]
+    folder_words: tuple[str, ...]
     stem_words: tuple[str, ...]
     is_test: bool
     is_example: bool
@@ -41,7 +41,7 @@ def path_traits(path: str) -> PathTraits:
     if stem in ("__init__", "index", "mod", "main", "lib") and "/" in path:
         stem = path.split("/")[-2]
     return PathTraits(
-        words=frozenset(words(path.rpartition(".")[0] or path)),
+        folder_words=words(path.rpartition("/")[0]),
         stem_words=words(stem),
         is_test=_TESTS.search(path) is not None,
         is_example=_EXAMPLES.search(path) is not None,
@@ -52,7 +52,8 @@ def path_traits(path: str) -> PathTraits:
 
 @dataclass(slots=True)
 class Candidate:
-    """A chunk that may answer. ``dense`` is a cosine, ``sparse`` a BM25F score; 0 where the chunk was not near."""
+    """A chunk that may answer. ``dense`` is a cosine, ``sparse`` a BM25F score, 0 where it has none; ``file_dense`` and
+    ``file_sparse`` are those of its whole file."""
 
     repo: str
     commit: str
@@ -60,6 +61,8 @@ class Candidate:
     payload: dict[str, Any]
     dense: float = 0.0
     sparse: float = 0.0
+    file_dense: float = 0.0
+    file_sparse: float = 0.0
     score: float = 0.0
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from cia.chunking.chunk import Chunk
 from cia.retrieval.tokens import terms, words
@@ -22,11 +24,6 @@ class Document:
     path: tuple[str, ...]
     signature: tuple[str, ...]
     docstring: tuple[str, ...]
-
-    @property
-    def length(self) -> int:
-        """How many terms the body has, repetitions counted."""
-        return self.body.total()
 
 
 def document_of(chunk: Chunk) -> Document:
@@ -48,8 +45,7 @@ def name_terms(symbol: str) -> tuple[str, ...]:
     return (*parts, name.lower()) if len(parts) > 1 else parts
 
 
-def model_text(chunk: Chunk) -> str:
-    """Return what a sentence embedding model is given: where the chunk is, what it is called, then its lines."""
-    place = " ".join(words(chunk.file_path.rpartition(".")[0]))
-    name = " ".join(words(chunk.symbol))
-    return f"{place} {name}\n{chunk.docstring}\n{chunk.text}"[:MODEL_TEXT_CHARACTERS]
+def model_text(payload: Mapping[str, Any]) -> str:
+    """Return what a sentence embedding model is given of a stored chunk: where it is, what it is called, then its lines."""
+    place = " ".join(words(payload["file_path"].rpartition(".")[0]))
+    return f"{place} {' '.join(words(payload['symbol']))}\n{payload['text']}"[:MODEL_TEXT_CHARACTERS]

@@ -9,11 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import uuid
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cia.chunking import chunk_file
 from cia.chunking.chunk import Chunk
@@ -23,12 +25,21 @@ from cia.progress import Progress, silent
 from cia.retrieval.document import Document, document_of, model_text
 from cia.retrieval.embedding import Embedder, open_embedder
 from cia.retrieval.open_store import open_store
-from cia.retrieval.sparse import Lexicon, document_vector
-from cia.retrieval.store import SCHEMA_VERSION, Generation, IndexedRepository, Manifest, StoredPoint
+from cia.retrieval.sparse import Lexicon, document_vector, file_vector
+from cia.retrieval.store import (
+    SCHEMA_VERSION,
+    Generation,
+    IndexedRepository,
+    Manifest,
+    StoredPoint,
+    file_point_id,
+    point_id,
+)
 from cia.settings import ChunkingSettings, Settings
 
 FILES_A_BATCH = 64
-EMBEDDED_A_BATCH = 256
+EMBEDDED_A_GENERATION = 4096
+"""Chunks that a slow model embeds before the result is published, so that a kill loses little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +88,9 @@ class Indexer:
         Searches see the old state until the new one is complete. Another process that indexes the same repository is waited
         for. Raises SourceError for a source that cannot be read, OperationError when the disk or the store refuses.
         """
-        return self.index_snapshot(self._corpus.add(source, name=name, progress=progress), progress)
+        started = time.perf_counter()
+        report = self.index_snapshot(self._corpus.add(source, name=name, progress=progress), progress)
+        return replace(report, seconds=round(time.perf_counter() - started, 3))
 
     def index_snapshot(self, snapshot: Snapshot, progress: Progress = silent) -> IndexReport:
         """Index exactly ``snapshot``, whatever its source has become since; otherwise as ``index``."""
@@ -89,6 +102,8 @@ class Indexer:
                 record = previous.record
             else:
                 record = self._write(snapshot, previous, changes, progress)
+            if record.embedded < record.chunks:
+                record = self._embed_the_rest(record.name, progress)
         self._corpus.prune(snapshot.repo, keep={snapshot.commit})
         return IndexReport(
             name=snapshot.repo,
@@ -124,34 +139,33 @@ class Indexer:
 
     def _write(self, snapshot: Snapshot, previous: Generation | None, changes: Changes, progress: Progress) -> IndexedRepository:
         files = dict(previous.manifest().files) if previous else {}
-        gone = {path: files.pop(path)[1] for path in (*changes.deleted, *(file.path for file in changes.updated))}
-        removed = {identifier for ids in gone.values() for identifier in ids}
-        old = previous.points(sorted(removed)) if previous else {}
-        generation = f"{snapshot.commit[:12]}-{uuid.uuid4().hex[:8]}"
-        added_terms = []
-        with self._store.writer(snapshot.repo, previous, generation, self.embedder.dimensions) as writer:
-            writer.delete(sorted(removed))
-            fresh = (*changes.added, *changes.updated)
-            for number, batch in enumerate(batches(fresh, FILES_A_BATCH)):
-                progress("indexing", number * FILES_A_BATCH, len(fresh))
-                points = self._points(snapshot, batch, files, old)
-                added_terms += [point.sparse.ids for point in points]
+        gone = [files.pop(path)[1] for path in (*changes.deleted, *(file.path for file in changes.updated))]
+        old = previous.points([identifier for ids in gone for identifier in ids]) if previous else {}
+        fresh = (*changes.added, *changes.updated)
+        added: list[NDArray[np.uint32]] = []
+        embedded = previous.record.embedded - _embedded(old.values()) if previous else 0
+        embedder = self.embedder
+        with self._store.writer(snapshot.repo, previous, embedder.name, embedder.dimensions) as writer:
+            writer.delete(sorted(old))
+            for start in range(0, len(fresh), FILES_A_BATCH):
+                progress("indexing", start, len(fresh))
+                points = self._points(snapshot, fresh[start : start + FILES_A_BATCH], files, old)
+                added += [point.sparse.ids for point in points if point.level == "chunk"]
+                embedded += _embedded(points)
                 writer.upsert(points)
             progress("indexing", len(fresh), len(fresh))
-            lexicon = (previous.lexicon if previous else Lexicon.empty()).changed(
-                added_terms, [old[identifier].sparse.ids for identifier in removed]
-            )
-            chunks = sum(len(ids) for _, ids in files.values())
+            removed = [point.sparse.ids for point in old.values() if point.level == "chunk"]
+            lexicon = (previous.lexicon if previous else Lexicon.empty()).changed(added, removed)
             record = IndexedRepository(
                 name=snapshot.repo,
                 commit=snapshot.commit,
                 files=len(snapshot.files),
-                chunks=chunks,
-                embedding_model=self.embedder.name,
-                generation=generation,
+                chunks=lexicon.documents,
+                embedding_model=embedder.name,
+                generation=writer.generation,
                 schema_version=SCHEMA_VERSION,
                 chunking=chunking_key(self._settings.chunking),
-                embedded=chunks,
+                embedded=embedded,
             )
             writer.publish(record, lexicon, Manifest(dict(sorted(files.items()))))
         return record
@@ -161,20 +175,91 @@ class Indexer:
         snapshot: Snapshot,
         batch: Sequence[SourceFile],
         files: dict[str, tuple[str, tuple[int, ...]]],
-        old: dict[int, StoredPoint],
+        old: Mapping[int, StoredPoint],
     ) -> list[StoredPoint]:
-        found: list[tuple[int, Chunk, Document]] = []
+        chunked = []
         for file in batch:
             chunks = chunk_file(file.path, snapshot.blob_path(file.blob).read_bytes(), self._settings.chunking)
-            ids = point_ids(chunks)
-            files[file.path] = (file.blob, tuple(ids))
-            found += zip(ids, chunks, map(document_of, chunks), strict=True)
-        texts = [] if self.embedder.immediate else [model_text(chunk) for _, chunk, _ in found]
-        dense = self.embedder.embed_chunks([document for _, _, document in found], texts)
-        return [
-            StoredPoint(identifier, dense[number], document_vector(document), payload_of(chunk))
-            for number, (identifier, chunk, document) in enumerate(found)
-        ]
+            chunked.append((file, chunks, [document_of(chunk) for chunk in chunks]))
+        vectors = self._immediate_vectors([document for _, _, documents in chunked for document in documents])
+        points: list[StoredPoint] = []
+        for file, chunks, documents in chunked:
+            of_file = [
+                StoredPoint(
+                    identifier, "chunk", next(vectors, _known(old, identifier)), document_vector(document), payload_of(chunk)
+                )
+                for identifier, chunk, document in zip(chunk_ids(chunks), chunks, documents, strict=True)
+            ]
+            if documents:
+                payload = {"file_path": file.path, "language": chunks[0].language}
+                mean = mean_vector([point.dense for point in of_file])
+                of_file.append(StoredPoint(file_point_id(file.path), "file", mean, file_vector(documents), payload))
+            files[file.path] = (file.blob, tuple(point.id for point in of_file))
+            points += of_file
+        return points
+
+    def _immediate_vectors(self, documents: Sequence[Document]) -> Iterator[NDArray[np.float32]]:
+        """The vectors of ``documents`` in order, or none at all when the model is too slow to wait for."""
+        return iter(self.embedder.embed_chunks(documents, ()) if self.embedder.immediate else ())
+
+    def _embed_the_rest(self, repo: str, progress: Progress) -> IndexedRepository:
+        """Give vectors to the chunks that lack them, publishing what is done every now and then."""
+        generation = self._store.open(repo)
+        while generation.record.embedded < generation.record.chunks:
+            missing = _without_vector(generation, EMBEDDED_A_GENERATION)
+            embedder, record = self.embedder, generation.record
+            with self._store.writer(repo, generation, embedder.name, embedder.dimensions) as writer:
+                done = record.embedded
+                for of_file in missing:
+                    completed = self._completed(of_file)
+                    done += _embedded(completed) - _embedded(of_file)
+                    writer.upsert(completed)
+                    progress("embedding", done, record.chunks)
+                record = replace(record, generation=writer.generation, embedded=done)
+                writer.publish(record, generation.lexicon, generation.manifest())
+            generation = self._store.open(repo)
+        return generation.record
+
+    def _completed(self, of_file: Sequence[StoredPoint]) -> list[StoredPoint]:
+        lacking = [point for point in of_file if point.level == "chunk" and point.dense is None]
+        texts = [model_text(point.payload) for point in lacking]
+        vectors = {point.id: vector for point, vector in zip(lacking, self.embedder.embed_chunks((), texts), strict=True)}
+        chunks = [replace(p, dense=vectors.get(p.id, p.dense)) for p in of_file if p.level == "chunk"]
+        mean = mean_vector([point.dense for point in chunks])
+        return chunks + [replace(point, dense=mean) for point in of_file if point.level == "file"]
+
+
+def _without_vector(generation: Generation, enough: int) -> list[list[StoredPoint]]:
+    """The points of files that have chunks without a vector, file by file, until there are ``enough`` such chunks."""
+    found: list[list[StoredPoint]] = []
+    count = 0
+    for _, ids in generation.manifest().files.values():
+        points = list(generation.points(ids).values())
+        lacking = sum(point.level == "chunk" and point.dense is None for point in points)
+        if lacking:
+            found.append(points)
+            count += lacking
+        if count >= enough:
+            break
+    return found
+
+
+def _known(old: Mapping[int, StoredPoint], identifier: int) -> NDArray[np.float32] | None:
+    """The vector that a chunk with the same content already has."""
+    return old[identifier].dense if identifier in old else None
+
+
+def _embedded(points: Iterable[StoredPoint]) -> int:
+    return sum(point.level == "chunk" and point.dense is not None for point in points)
+
+
+def mean_vector(vectors: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    """Return the unit vector of the mean, or None when one is missing."""
+    present = [vector for vector in vectors if vector is not None]
+    if not present or len(present) < len(vectors):
+        return None
+    mean = np.mean(present, axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
 
 
 def compare(snapshot: Snapshot, manifest: Manifest) -> Changes:
@@ -188,15 +273,14 @@ def compare(snapshot: Snapshot, manifest: Manifest) -> Changes:
     )
 
 
-def point_ids(chunks: Sequence[Chunk]) -> list[int]:
+def chunk_ids(chunks: Sequence[Chunk]) -> list[int]:
     """Return a 63-bit id for each chunk of one file: of its content, and of which one it is among equal ones."""
     seen: Counter[str] = Counter()
     ids = []
     for chunk in chunks:
         content = chunk.content_hash
-        key = content if not seen[content] else hashlib.sha256(f"{content}\0{seen[content]}".encode()).hexdigest()
+        ids.append(point_id(f"{content}\0{seen[content]}"))
         seen[content] += 1
-        ids.append(int(key[:16], 16) >> 1)
     return ids
 
 
@@ -222,9 +306,3 @@ def payload_of(chunk: Chunk) -> dict[str, Any]:
 def chunking_key(settings: ChunkingSettings) -> str:
     """Return a short key that changes with any chunking setting."""
     return hashlib.sha256(json.dumps(settings.model_dump(), sort_keys=True).encode()).hexdigest()[:12]
-
-
-def batches(items: Sequence[SourceFile], size: int) -> Iterator[Sequence[SourceFile]]:
-    """Yield ``items`` in runs of ``size``."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -11,7 +11,7 @@ def open_store(settings: Settings) -> Store:
     if settings.index.qdrant_url is not None:
         from cia.retrieval.store_server import ServerStore
 
-        return ServerStore(settings.index)
+        return ServerStore(settings)
     from cia.retrieval.store_edge import EdgeStore
 
     return EdgeStore(settings.home / "index")

@@ -19,12 +19,14 @@ from cia.retrieval.question import Question, take_apart
 from cia.retrieval.ranking import rank
 from cia.retrieval.result import SearchResponse, SearchResult
 from cia.retrieval.sparse import InverseFrequency, SparseTerms, query_vector
-from cia.retrieval.store import SCHEMA_VERSION, Condition, Generation, IndexedRepository
+from cia.retrieval.store import SCHEMA_VERSION, Condition, Generation, IndexedRepository, file_point_id
 from cia.retrieval.tokens import term_ids
 from cia.settings import Settings
 
 MAX_LIMIT = 100
 EXACT_MATCHES = 50
+BEST_FILES = 10
+CHUNKS_OF_BEST_FILES = 40
 
 
 class Retriever:
@@ -140,26 +142,33 @@ class Retriever:
         if condition is None:
             return []
         limit = self._settings.retrieval.candidates
-        ids = {identifier for identifier, _ in generation.nearest_sparse(sparse, limit, condition)}
-        if dense is not None:
-            ids.update(identifier for identifier, _ in generation.nearest_dense(dense, limit, condition))
+        vectors: list[NDArray[np.float32] | SparseTerms] = [sparse] if dense is None else [sparse, dense]
+        ids = {found for vector in vectors for found, _ in generation.nearest("chunk", vector, limit, condition)}
         ids.update(_exact(generation, question, condition))
+        ids.update(_from_best_files(generation, vectors, condition))
         chosen = sorted(ids)
-        sparse_scores = generation.sparse_scores(sparse, chosen)
-        dense_scores = generation.dense_scores(dense, chosen) if dense is not None else {}
         payloads = generation.payloads(chosen)
+        files = {identifier: file_point_id(payloads[identifier]["file_path"]) for identifier in chosen}
+        of_chunks = [generation.scores("chunk", vector, chosen) for vector in vectors]
+        of_files = [generation.scores("file", vector, sorted(set(files.values()))) for vector in vectors]
         record = generation.record
-        return [
-            Candidate(
-                repo=record.name,
-                commit=record.commit,
-                id=identifier,
-                payload=payloads[identifier],
-                dense=dense_scores.get(identifier, 0.0),
-                sparse=sparse_scores.get(identifier, 0.0),
+        candidates = []
+        for identifier in chosen:
+            chunk = [scores.get(identifier, 0.0) for scores in of_chunks]
+            file = [scores.get(files[identifier], 0.0) for scores in of_files]
+            candidates.append(
+                Candidate(
+                    repo=record.name,
+                    commit=record.commit,
+                    id=identifier,
+                    payload=payloads[identifier],
+                    sparse=chunk[0],
+                    dense=chunk[1] if dense is not None else 0.0,
+                    file_sparse=file[0],
+                    file_dense=file[1] if dense is not None else 0.0,
+                )
             )
-            for identifier in chosen
-        ]
+        return candidates
 
     def _notices(self, repos: set[str]) -> tuple[str, ...]:
         notices = []
@@ -183,6 +192,18 @@ def _condition(generation: Generation, asked: Query) -> Condition | None:
             return None
         matches["file_path"] = paths
     return Condition(matches)
+
+
+def _from_best_files(
+    generation: Generation, vectors: Sequence[NDArray[np.float32] | SparseTerms], condition: Condition
+) -> set[int]:
+    """The best chunks of the files that as a whole fit best: no single chunk of them need stand out."""
+    files = {found for vector in vectors for found, _ in generation.nearest("file", vector, BEST_FILES, condition)}
+    if not files:
+        return set()
+    paths = [payload["file_path"] for payload in generation.payloads(sorted(files)).values()]
+    within = Condition({**condition.matches, "file_path": paths})
+    return {found for vector in vectors for found, _ in generation.nearest("chunk", vector, CHUNKS_OF_BEST_FILES, within)}
 
 
 def _exact(generation: Generation, question: Question, condition: Condition) -> set[int]:

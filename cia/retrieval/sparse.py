@@ -10,7 +10,7 @@ S. Robertson, H. Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,10 @@ K1 = 1.2
 BODY_B = 0.6
 BODY_LENGTH = 90.0
 """Terms in a chunk of usual length; longer ones count each term for less."""
+
+FILE_LENGTH = 900.0
+"""Terms in a file of usual length."""
+FILE_PATH_WEIGHT = 3.0
 
 FIELD_WEIGHTS = {"name": 3.0, "scope": 1.0, "path": 1.0, "signature": 0.5, "docstring": 1.0}
 """Added to a term's frequency in the body, for each field that holds it."""
@@ -39,11 +43,30 @@ class SparseTerms:
 
 def document_vector(document: Document) -> SparseTerms:
     """Return the weights of a chunk's terms, between 0 and ``K1 + 1``."""
-    norm = 1.0 - BODY_B + BODY_B * document.length / BODY_LENGTH
-    frequency: dict[str, float] = {term: count / norm for term, count in document.body.items()}
+    frequency = _normalised(document.body, BODY_LENGTH)
     for field, weight in FIELD_WEIGHTS.items():
         for term in set(getattr(document, field)):
             frequency[term] = frequency.get(term, 0.0) + weight
+    return _saturated(frequency)
+
+
+def file_vector(documents: Sequence[Document]) -> SparseTerms:
+    """Return the weights of the terms of a whole file, from its chunks."""
+    body: Counter[str] = Counter()
+    for document in documents:
+        body.update(document.body)
+    frequency = _normalised(body, FILE_LENGTH)
+    for term in set(documents[0].path) if documents else ():
+        frequency[term] = frequency.get(term, 0.0) + FILE_PATH_WEIGHT
+    return _saturated(frequency)
+
+
+def _normalised(body: Counter[str], usual_length: float) -> dict[str, float]:
+    norm = 1.0 - BODY_B + BODY_B * body.total() / usual_length
+    return {term: count / norm for term, count in body.items()}
+
+
+def _saturated(frequency: Mapping[str, float]) -> SparseTerms:
     merged: dict[int, float] = {}
     for identifier, value in zip(term_ids(frequency), frequency.values(), strict=True):
         merged[identifier] = merged.get(identifier, 0.0) + value

@@ -6,10 +6,11 @@ repository and keep to it for the whole search; a writer builds the next one asi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,11 +40,17 @@ class IndexedRepository:
         return asdict(self)
 
 
+Level = Literal["chunk", "file"]
+"""A chunk is found and cited; a file is only scored, to lift its chunks. Each level has vectors of its own, so neither
+search ever meets a point of the other."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredPoint:
-    """A chunk as it is stored. ``dense`` is None while a slow embedding model has not come to it yet."""
+    """A chunk or file as it is stored. ``dense`` is None while a slow embedding model has not come to it yet."""
 
     id: int
+    level: Level
     dense: NDArray[np.float32] | None
     sparse: SparseTerms
     payload: dict[str, Any]
@@ -51,7 +58,7 @@ class StoredPoint:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a generation was made of: for each file its content's hash and the ids of its points."""
+    """What a generation was made of: for each file its content's hash and the ids of its chunks, then its own."""
 
     files: dict[str, tuple[str, tuple[int, ...]]]
 
@@ -74,17 +81,19 @@ class Generation(Protocol):
     @property
     def lexicon(self) -> Lexicon: ...
     def manifest(self) -> Manifest: ...
-    def nearest_dense(self, vector: NDArray[np.float32], limit: int, condition: Condition) -> list[tuple[int, float]]: ...
-    def nearest_sparse(self, terms: SparseTerms, limit: int, condition: Condition) -> list[tuple[int, float]]: ...
+    def nearest(
+        self, level: Level, vector: NDArray[np.float32] | SparseTerms, limit: int, condition: Condition
+    ) -> list[tuple[int, float]]: ...
+    def scores(self, level: Level, vector: NDArray[np.float32] | SparseTerms, ids: Sequence[int]) -> dict[int, float]: ...
     def matching(self, condition: Condition, limit: int) -> list[int]: ...
-    def dense_scores(self, vector: NDArray[np.float32], ids: Sequence[int]) -> dict[int, float]: ...
-    def sparse_scores(self, terms: SparseTerms, ids: Sequence[int]) -> dict[int, float]: ...
     def payloads(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]: ...
     def points(self, ids: Sequence[int]) -> dict[int, StoredPoint]: ...
 
 
 class GenerationWriter(Protocol):
     """The next generation while it is built. Nothing of it is visible before ``publish``."""
+
+    generation: str
 
     def delete(self, ids: Sequence[int]) -> None: ...
     def upsert(self, points: Iterable[StoredPoint]) -> None: ...
@@ -99,7 +108,17 @@ class Store(Protocol):
     def open(self, repo: str) -> Generation: ...
     def writing(self, repo: str, on_wait: Callable[[str], None] | None = None) -> AbstractContextManager[None]: ...
     def writer(
-        self, repo: str, previous: Generation | None, generation: str, dimensions: int
+        self, repo: str, previous: Generation | None, model: str, dimensions: int
     ) -> AbstractContextManager[GenerationWriter]: ...
     def remove(self, repo: str) -> None: ...
     def close(self) -> None: ...
+
+
+def point_id(content: str) -> int:
+    """Return the 63-bit id of the point with this content."""
+    return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "big") >> 1
+
+
+def file_point_id(path: str) -> int:
+    """Return the id of the point of a whole file."""
+    return point_id(f"file\0{path}")

@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import threading
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -29,10 +30,12 @@ from numpy.typing import NDArray
 from cia.durable_files import exclusive, remove_unfinished, replace_directory, replace_text
 from cia.errors import NotIndexedError, OperationError
 from cia.retrieval.sparse import Lexicon, SparseTerms
-from cia.retrieval.store import Condition, IndexedRepository, Manifest, StoredPoint
+from cia.retrieval.store import Condition, Generation, GenerationWriter, IndexedRepository, Level, Manifest, StoredPoint
 
 POINTER = "current.json"
 INDEXED_FIELDS = ("name", "symbol", "file_name", "file_path", "language")
+DENSE: dict[Level, str] = {"chunk": "dense", "file": "file_dense"}
+SPARSE: dict[Level, str] = {"chunk": "sparse", "file": "file_sparse"}
 BATCH = 500
 LOCK_WAIT_SECONDS = 600.0
 
@@ -82,13 +85,20 @@ class EdgeStore:
             yield
 
     @contextmanager
-    def writer(self, repo: str, previous: EdgeGeneration | None, generation: str, dimensions: int) -> Iterator[EdgeWriter]:
+    def writer(
+        self,
+        repo: str,
+        previous: Generation | None,
+        model: str,  # noqa: ARG002
+        dimensions: int,
+    ) -> Iterator[GenerationWriter]:
         """Yield a writer of the next generation, which starts as a copy of ``previous``; only within ``writing``."""
         folder = self._folder(repo)
+        generation = uuid.uuid4().hex[:12]
         with replace_directory(folder / generation) as staging:
-            if previous is not None:
+            if isinstance(previous, EdgeGeneration):
                 copy_sparse_tree(previous.directory / "shard", staging / "shard")
-            writer = EdgeWriter(staging, dimensions)
+            writer = EdgeWriter(staging, generation, dimensions)
             try:
                 yield writer
             finally:
@@ -155,28 +165,20 @@ class EdgeGeneration:
                 self._manifest = read_manifest(self.directory / "manifest.json")
             return self._manifest
 
-    def nearest_dense(self, vector: NDArray[np.float32], limit: int, condition: Condition) -> list[tuple[int, float]]:
-        """Return the ids and cosines of the nearest chunks, exactly: nothing is approximated."""
-        return self._nearest(edge.Query.Nearest(vector.tolist(), using="dense"), limit, _filter(condition))
+    def nearest(
+        self, level: Level, vector: NDArray[np.float32] | SparseTerms, limit: int, condition: Condition
+    ) -> list[tuple[int, float]]:
+        """Return ids and scores, best first: cosines of a dense vector (exact, nothing is approximated), BM25F of terms."""
+        return self._nearest(level, vector, limit, _filter(condition))
 
-    def nearest_sparse(self, terms: SparseTerms, limit: int, condition: Condition) -> list[tuple[int, float]]:
-        """Return the ids and BM25F scores of the best chunks that share a term."""
-        if not len(terms.ids):
-            return []
-        return self._nearest(edge.Query.Nearest(_sparse(terms), using="sparse"), limit, _filter(condition))
+    def scores(self, level: Level, vector: NDArray[np.float32] | SparseTerms, ids: Sequence[int]) -> dict[int, float]:
+        """Return the score of each of ``ids`` that has such a vector and, for terms, shares one."""
+        return dict(self._nearest(level, vector, len(ids), edge.Filter(must=[edge.HasIdCondition(set(ids))]))) if ids else {}
 
     def matching(self, condition: Condition, limit: int) -> list[int]:
         """Return the ids of chunks whose payload matches, without an order."""
         request = edge.ScrollRequest(limit=limit, filter=_filter(condition), with_payload=False, with_vector=False)
         return [int(record.id) for record in self._shard.scroll(request)[0]]
-
-    def dense_scores(self, vector: NDArray[np.float32], ids: Sequence[int]) -> dict[int, float]:
-        """Return the cosine of each of ``ids`` that has a dense vector."""
-        return dict(self._among(edge.Query.Nearest(vector.tolist(), using="dense"), ids))
-
-    def sparse_scores(self, terms: SparseTerms, ids: Sequence[int]) -> dict[int, float]:
-        """Return the BM25F score of each of ``ids`` that shares a term."""
-        return dict(self._among(edge.Query.Nearest(_sparse(terms), using="sparse"), ids)) if len(terms.ids) else {}
 
     def payloads(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Return the payload of each of ``ids``."""
@@ -185,30 +187,29 @@ class EdgeGeneration:
 
     def points(self, ids: Sequence[int]) -> dict[int, StoredPoint]:
         """Return whole points, vectors too."""
-        found = {}
-        for record in self._shard.retrieve(list(ids), with_payload=True, with_vector=True):
-            vectors: Any = record.vector
-            sparse = SparseTerms(
-                np.asarray(vectors["sparse"].indices, np.uint32), np.asarray(vectors["sparse"].values, np.float32)
-            )
-            dense = np.asarray(vectors["dense"], np.float32) if "dense" in vectors else None
-            found[int(record.id)] = StoredPoint(int(record.id), dense, sparse, record.payload or {})
-        return found
+        records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True)
+        return {int(record.id): _stored_point(record) for record in records}
 
-    def _nearest(self, query: Any, limit: int, condition: edge.Filter | None) -> list[tuple[int, float]]:
+    def _nearest(
+        self, level: Level, vector: NDArray[np.float32] | SparseTerms, limit: int, condition: edge.Filter | None
+    ) -> list[tuple[int, float]]:
+        if isinstance(vector, SparseTerms):
+            if not len(vector.ids):
+                return []
+            query = edge.Query.Nearest(_sparse(vector), using=SPARSE[level])
+        else:
+            query = edge.Query.Nearest(vector.tolist(), using=DENSE[level])
         request = edge.QueryRequest(
             limit=limit, query=query, filter=condition, with_payload=False, params=edge.SearchParams(exact=True)
         )
         return [(int(point.id), point.score) for point in self._shard.query(request)]
 
-    def _among(self, query: Any, ids: Sequence[int]) -> list[tuple[int, float]]:
-        return self._nearest(query, len(ids), edge.Filter(must=[edge.HasIdCondition(set(ids))])) if ids else []
-
 
 class EdgeWriter:
     """A generation while it is built in ``directory``."""
 
-    def __init__(self, directory: Path, dimensions: int) -> None:
+    def __init__(self, directory: Path, generation: str, dimensions: int) -> None:
+        self.generation = generation
         self._directory = directory
         self.record: IndexedRepository | None = None
         shard = directory / "shard"
@@ -219,8 +220,8 @@ class EdgeWriter:
             self._shard = edge.EdgeShard.create(
                 str(shard),
                 edge.EdgeConfig(
-                    vectors={"dense": edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Dot)},
-                    sparse_vectors={"sparse": edge.EdgeSparseVectorParams()},
+                    vectors={name: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Dot) for name in DENSE.values()},
+                    sparse_vectors={name: edge.EdgeSparseVectorParams() for name in SPARSE.values()},
                     wal_enabled=False,
                 ),
             )
@@ -284,10 +285,23 @@ def _copy_sparse_file(source: Path, target: Path) -> None:
 
 
 def _edge_point(point: StoredPoint) -> edge.Point:
-    vector: dict[str, Any] = {"sparse": _sparse(point.sparse)}
+    vector: dict[str, Any] = {SPARSE[point.level]: _sparse(point.sparse)}
     if point.dense is not None:
-        vector["dense"] = point.dense.tolist()
+        vector[DENSE[point.level]] = point.dense.tolist()
     return edge.Point(point.id, vector, point.payload)
+
+
+def _stored_point(record: edge.Record) -> StoredPoint:
+    vectors: Any = record.vector
+    level: Level = "chunk" if SPARSE["chunk"] in vectors else "file"
+    sparse, dense = vectors[SPARSE[level]], vectors.get(DENSE[level])
+    return StoredPoint(
+        int(record.id),
+        level,
+        None if dense is None else np.asarray(dense, np.float32),
+        SparseTerms(np.asarray(sparse.indices, np.uint32), np.asarray(sparse.values, np.float32)),
+        record.payload or {},
+    )
 
 
 def _sparse(terms: SparseTerms) -> edge.SparseVector:

@@ -1,0 +1,170 @@
+"""What ranking looks at in a candidate: numbers that mean the same in any repository and language."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from math import log1p
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cia.retrieval.candidate import Candidate, path_traits
+from cia.retrieval.question import Question
+from cia.retrieval.tokens import words
+
+FEATURES = (
+    "sparse",  # BM25F as a share of the most that the question could score
+    "sparse_of_best",  # BM25F as a share of the best candidate's
+    "dense",
+    "dense_of_best",
+    "file_sparse",
+    "file_sparse_of_best",
+    "file_dense",
+    "file_size",  # the logarithm of how many candidates its file has
+    "file_best_sparse",  # the best chunk of its file, as a share of the best of all
+    "file_best_dense",
+    "file_sum_sparse",  # several good chunks lift a file
+    "scope_best_dense",  # the best chunk of its class
+    "name_covered",  # share of the name's words that the question has
+    "name_covers",  # share of the question, by IDF, that the name has
+    "scope_covers",
+    "stem_covered",  # the same for the file's name
+    "stem_covers",
+    "folder_covers",
+    "asked",  # the question is this very name, or qualifies it
+    "named",  # the question names it among other words
+    "exact_path",
+    "quoted",
+    "test",
+    "test_asked",
+    "example",
+    "documentation",
+    "documentation_asked",
+    "vendored",
+    "function",
+    "class",
+    "module",
+    "section",
+    "private",
+    "dunder",
+    "lines",
+)
+
+
+def feature_matrix(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return one row a candidate, one column for each of ``FEATURES``."""
+    groups = [_score_features(question, candidates, idf), _file_features(candidates), _word_features(question, candidates, idf)]
+    groups += [_exact_features(question, candidates), _trait_features(question, candidates)]
+    return np.hstack(groups)
+
+
+def _score_features(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, float]) -> NDArray[np.float64]:
+    total = _weight(question.terms, question.terms, idf) or 1.0
+    scores = np.array([(c.sparse / total, c.dense, c.file_sparse / total, c.file_dense) for c in candidates])
+    share = scores / np.maximum(scores.max(axis=0), 1e-9)
+    return np.column_stack([scores[:, 0], share[:, 0], scores[:, 1], share[:, 1], scores[:, 2], share[:, 2], scores[:, 3]])
+
+
+def _file_features(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    files = [(candidate.repo, candidate.file_path) for candidate in candidates]
+    scopes = [(*file, candidate.symbol.partition(".")[0]) for file, candidate in zip(files, candidates, strict=True)]
+    sparse: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    dense: dict[tuple[str, ...], float] = {}
+    for file, scope, candidate in zip(files, scopes, candidates, strict=True):
+        sparse[file].append(candidate.sparse)
+        for key in (file, scope):
+            dense[key] = max(dense.get(key, 0.0), candidate.dense)
+    best = max((max(scores) for scores in sparse.values()), default=0.0) or 1.0
+    summed = {file: sum(sorted(scores, reverse=True)[:4]) for file, scores in sparse.items()}
+    best_sum = max(summed.values(), default=0.0) or 1.0
+    best_dense = max(dense.values(), default=0.0) or 1.0
+    return np.array(
+        [
+            (
+                log1p(len(sparse[file])),
+                max(sparse[file]) / best,
+                dense[file] / best_dense,
+                summed[file] / best_sum,
+                dense[scope] / best_dense,
+            )
+            for file, scope in zip(files, scopes, strict=True)
+        ]
+    )
+
+
+def _word_features(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, float]) -> NDArray[np.float64]:
+    total = _weight(question.terms, question.terms, idf) or 1.0
+
+    def covers(part: Iterable[str]) -> float:
+        return _weight(question.terms, part, idf) / total
+
+    rows = []
+    for candidate in candidates:
+        scope, _, name = candidate.symbol.rpartition(".")
+        traits = path_traits(candidate.file_path)
+        name_words = words(name)
+        rows.append(
+            (
+                _share(name_words, question.terms),
+                covers(name_words),
+                covers(words(scope)),
+                _share(traits.stem_words, question.terms),
+                covers(traits.stem_words),
+                covers(traits.folder_words),
+            )
+        )
+    return np.array(rows)
+
+
+def _exact_features(question: Question, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    qualified = {name.lower() for name in question.names if "." in name}
+    last = {name.rpartition(".")[2].lower() for name in question.names}
+    rows = []
+    for candidate in candidates:
+        symbol, name = candidate.symbol.lower(), candidate.payload["name"]
+        named = bool(name) and name in last and candidate.payload["kind"] in ("function", "class")
+        rows.append(
+            (
+                (named and question.bare and not qualified)
+                or any(symbol == wanted or symbol.endswith(f".{wanted}") for wanted in qualified),
+                named,
+                any(f"/{candidate.file_path}".endswith(f"/{path}") for path in question.paths),
+                any(part in candidate.payload["text"] for part in question.quoted),
+            )
+        )
+    return np.array(rows, float)
+
+
+def _trait_features(question: Question, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+    rows = []
+    for candidate in candidates:
+        payload, traits = candidate.payload, path_traits(candidate.file_path)
+        name, kind = payload["name"], payload["kind"]
+        documentation = traits.is_documentation or kind == "section"
+        rows.append(
+            (
+                traits.is_test,
+                traits.is_test and question.about_tests,
+                traits.is_example and not question.about_examples,
+                documentation,
+                documentation and question.about_documentation,
+                traits.is_vendored,
+                kind == "function",
+                kind == "class",
+                kind == "module",
+                kind in ("section", "text"),
+                name.startswith("_") and not name.endswith("__"),
+                name.startswith("__") and name.endswith("__"),
+                log1p(payload["line_end"] - payload["line_start"] + 1),
+            )
+        )
+    return np.array(rows, float)
+
+
+def _share(part: Sequence[str], terms: Counter[str]) -> float:
+    return sum(word in terms for word in part) / len(part) if part else 0.0
+
+
+def _weight(terms: Counter[str], part: Iterable[str], idf: Mapping[str, float]) -> float:
+    return sum(terms[word] * idf[word] for word in set(part) if word in terms)
