@@ -45,7 +45,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, default=load_settings().home)
-    parser.add_argument("--question", default="How does httpx follow redirects?")
+    parser.add_argument("--question", default="How is basic authentication done?")
     parser.add_argument("--output", type=Path, default=Path("docs"))
     return parser.parse_args()
 

@@ -82,7 +82,7 @@ class VllmProcess:
         """
         interpreter = Path(self._settings.serving.vllm_python).absolute()
         if not interpreter.exists():
-            raise UnavailableError(f"no vLLM at {interpreter}; install it with 'make vllm', or set serving.vllm_python")
+            raise UnavailableError(f"no vLLM at {interpreter}; install it with 'make setup', or set serving.vllm_python")
         if not (self._model / "config.json").is_file():
             raise OperationError(f"no model in {self._model}: config.json is missing; train or download the base model first")
         self.port = _bindable_port(self.port)

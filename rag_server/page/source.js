@@ -4,6 +4,7 @@ import { element } from "./element.js";
 import { highlightLines } from "./highlight.js";
 
 const AROUND = 300;
+const HEADROOM = 0.22; // of the panel's height, above the first lit line
 const LANGUAGES = { py: "python", pyi: "python", rb: "ruby", sh: "bash", yml: "yaml", yaml: "yaml", toml: "toml", md: "markdown", rst: "rst", txt: "text", json: "json", cfg: "toml" };
 
 const panel = document.getElementById("source");
@@ -47,7 +48,8 @@ export async function openSource(place) {
   body.replaceChildren(element("p", { class: "waiting" }, "Opening"));
   panel.focus({ preventScroll: true });
   await showWindow(place, Math.max(1, place.line_start - AROUND), place.line_end + AROUND);
-  body.querySelector(".lit")?.scrollIntoView({ block: "center" });
+  const lit = body.querySelector(".lit");
+  if (lit) body.scrollTop += lit.getBoundingClientRect().top - body.getBoundingClientRect().top - body.clientHeight * HEADROOM;
 }
 
 async function showWindow(place, start, end) {

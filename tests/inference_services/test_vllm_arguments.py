@@ -52,7 +52,7 @@ def test_vllm_writes_only_below_the_home_and_phones_nobody(settings: Settings) -
         assert Path(environment[variable]).is_relative_to(settings.home)
 
 
-@pytest.mark.skipif(not VLLM_PYTHON.exists(), reason="vLLM's environment is not installed (make vllm)")
+@pytest.mark.skipif(not VLLM_PYTHON.exists(), reason="vLLM's environment is not installed (make setup)")
 def test_vllms_own_parser_understands_every_argument(settings: Settings) -> None:
     adapters = {"code-assistant:3": "/adapters/3", "code-assistant:4": "/adapters/4"}
     arguments = vllm_arguments(settings, "/models/base", adapters=adapters, port=8123)

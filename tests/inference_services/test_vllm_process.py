@@ -127,7 +127,7 @@ def test_a_taken_port_is_refused_before_anything_starts(stand_in: Settings, mode
 
 def test_a_missing_interpreter_says_how_to_install_it(settings: Settings, model: Path) -> None:
     serving = settings.serving.model_copy(update={"vllm_python": "/nowhere/python"})
-    with pytest.raises(UnavailableError, match="make vllm"):
+    with pytest.raises(UnavailableError, match="make setup"):
         VllmProcess(settings.model_copy(update={"serving": serving}), model).start()
 
 
