@@ -16,7 +16,7 @@ from cia.dataset.english import listed, parameters, third_person
 from cia.dataset.pair import QuestionKind
 
 MOST_CALLERS = 3
-"""A name with more callers is asked about by none of its kinds' questions: the answer would be a list, cut somewhere."""
+"""Nobody is asked who calls a name with more callers: the answer would be a list, not a sentence."""
 
 _PROPERTY = re.compile(r"^\s*@(?:\w+\.)*(?:\w*property|setter|getter|deleter|overload)\b", re.MULTILINE)
 
