@@ -20,7 +20,7 @@ from benchmarks.retrieval.sets import QuestionSets, sampled, split_of
 from benchmarks.retrieval.systems import SLOW, SYSTEMS
 from benchmarks.retrieval.table import differences, render
 from cia.durable_files import replace_text
-from cia.errors import CiaError, OperationError
+from cia.errors import CiaError, InputError, OperationError
 from cia.settings import load_settings
 
 KINDS = ("docstring", "commit", "annotated")
@@ -32,30 +32,32 @@ def main() -> int:
     try:
         cache = (options.cache or load_settings().home / "benchmarks" / "retrieval").absolute()
         sets = [sampled(question_set, options.limit) for question_set in _gather(options, cache) if question_set.questions]
+        if not sets:
+            raise InputError("no questions match --kinds, --split and --repos; ask for others, or give --history")
         systems = [name for name in options.systems if not (options.skip_slow and name in SLOW)]
-        measurements: list[Measurement] = []
-        failures = 0
-        for kind in dict.fromkeys(question_set.kind for question_set in sets):
-            of_kind = [question_set for question_set in sets if question_set.kind == kind]
-            for system in systems:
-                print(f"{kind}: {system} ...", file=sys.stderr, flush=True)
-                try:
-                    measurements.append(measure(system, of_kind, cache))
-                except OperationError as error:
-                    failures += 1
-                    print(error, file=sys.stderr)
-        if failures and not measurements:
-            return 1
-        if not measurements:
-            print("nothing to measure: no questions match --kinds, --split and --repos", file=sys.stderr)
-            return 2
-        print(render(measurements))
+        measurements, failures = _measure_all(systems, sets, cache)
+        if measurements:
+            print(render(measurements))
         if options.json:
             replace_text(options.json, _report(sets, measurements))
     except CiaError as error:
         print(error, file=sys.stderr)
         return error.exit_code
     return 1 if failures else 0
+
+
+def _measure_all(systems: Sequence[str], sets: Sequence[QuestionSet], cache: Path) -> tuple[list[Measurement], int]:
+    measurements, failures = [], 0
+    for kind in dict.fromkeys(question_set.kind for question_set in sets):
+        of_kind = [question_set for question_set in sets if question_set.kind == kind]
+        for system in systems:
+            print(f"{kind}: {system} ...", file=sys.stderr, flush=True)
+            try:
+                measurements.append(measure(system, of_kind, cache))
+            except OperationError as error:
+                failures += 1
+                print(error, file=sys.stderr)
+    return measurements, failures
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,8 +29,9 @@ class Measurement:
     rankings: dict[str, list[list[Any]]] = field(default_factory=dict)
 
     def mean(self, metric: str) -> float:
-        """Return the mean of ``metric`` over the questions."""
-        return sum(scores[metric] for scores in self.scores.values()) / len(self.scores)
+        """Return the mean of ``metric`` over the questions that have it."""
+        values = [scores[metric] for scores in self.scores.values() if metric in scores]
+        return sum(values) / len(values)
 
     def query_milliseconds(self, share: float) -> float:
         """Return a percentile of the time that one question took."""

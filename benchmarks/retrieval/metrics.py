@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from benchmarks.retrieval.question import Found, Kind, Place, Question, is_hit
+from benchmarks.retrieval.source_files import is_test
 
 DEPTH = 10
 FILE_DEPTH = 100
@@ -13,7 +14,7 @@ FILE_DEPTH = 100
 
 METRICS: dict[Kind, tuple[str, ...]] = {
     "docstring": ("MRR@10", "R@10"),
-    "commit": ("MRR@10", "R@10"),
+    "commit": ("MRR@10", "R@10", "tests MRR@10", "tests R@10"),
     "annotated": ("NDCG@10",),
     "external": ("NDCG@10",),
 }
@@ -33,12 +34,13 @@ def score(kind: Kind, question: Question, ranking: Sequence[Found]) -> dict[str,
     """Return the metrics of ``kind`` for one question from what ``ranked`` left.
 
     MRR@10 is the inverse rank of the first right one. R@10 is 1 when there is a right one among the ten. NDCG@10 gives
-    each place of the question the rank of the first result that shows it.
+    each place of the question the rank of the first result that shows it. Commits to tests have metrics of their own.
     """
     ranks = [rank for place in question.relevant if (rank := rank_of(place, ranking)) is not None]
     if METRICS[kind] == ("NDCG@10",):
         return {"NDCG@10": ndcg(ranks, len(question.relevant))}
-    return {"MRR@10": 1.0 / min(ranks) if ranks else 0.0, "R@10": 1.0 if ranks else 0.0}
+    about = "tests " if kind == "commit" and is_test(question.relevant[0].path) else ""
+    return {f"{about}MRR@10": 1.0 / min(ranks) if ranks else 0.0, f"{about}R@10": 1.0 if ranks else 0.0}
 
 
 def rank_of(place: Place, ranking: Sequence[Found]) -> int | None:

@@ -1,8 +1,9 @@
 """Questions made of git history: does a search for a commit's message find the files that the commit changed?
 
 The tree that is indexed is that of a base commit; the questions are commits made after it, so nothing of the change is
-in the tree. Merges, robots, releases, formatting and messages under three words are left out; a commit changes one to
-five source files, and those that the base has are the answer (tests too: a change to one is a question about one).
+in the tree. Merges, robots, releases, formatting and messages under three words are left out. A commit changes one to
+five source files, and those that the base has are the answer: without the tests that came along, unless the commit
+changed nothing but tests, which is a question about tests and is scored apart.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.retrieval.question import Place, Question
-from benchmarks.retrieval.source_files import is_source
+from benchmarks.retrieval.source_files import is_source, is_test
 from cia.errors import SourceError
 
 QUESTIONS = 100
@@ -83,6 +84,14 @@ def git(history: Path, *arguments: str) -> str:
     return done.stdout.decode("utf-8", errors="replace")
 
 
+def known_revision(history: Path, revision: str) -> str:
+    """Return ``revision`` if ``history`` holds that commit, else the id of its newest one."""
+    try:
+        return git(history, "rev-parse", "--verify", f"{revision}^{{commit}}").strip()
+    except SourceError:
+        return git(history, "rev-parse", "HEAD").strip()
+
+
 def question_of(commit: Commit, present: frozenset[str]) -> Question | None:
     """Return the question that ``commit`` asks of a tree with the files ``present``, or None when it asks none."""
     if ROBOT.search(commit.author) or ROUTINE.match(commit.subject) or not 1 <= len(commit.files) <= MAX_FILES:
@@ -90,7 +99,8 @@ def question_of(commit: Commit, present: frozenset[str]) -> Question | None:
     text = REFERENCE.sub("", commit.subject).strip().rstrip(".").strip()
     if len(re.findall(r"[A-Za-z]\w+", text)) < MIN_WORDS:
         return None
-    places = tuple(Place(path) for path in commit.files if path in present)
+    asked_about = [path for path in commit.files if not is_test(path)] or commit.files
+    places = tuple(Place(path) for path in asked_about if path in present)
     return Question(f"commit-{commit.id[:12]}", text, places) if places else None
 
 

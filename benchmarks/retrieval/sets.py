@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from benchmarks.retrieval.question import Kind, Question, QuestionSet, Split
-from benchmarks.retrieval.questions_annotated import OWN_QUESTIONS, placed, read_jsonl, read_semble
-from benchmarks.retrieval.questions_commit import git, questions_from, write_tree
+from benchmarks.retrieval.questions_annotated import OWN_QUESTIONS, PinnedRepository, placed, read_jsonl, read_semble
+from benchmarks.retrieval.questions_commit import git, known_revision, questions_from, write_tree
 from benchmarks.retrieval.questions_docstring import strip_files
 from cia.corpus import Corpus, Snapshot
 from cia.durable_files import replace_directory, replace_text
-from cia.errors import SourceError
 from cia.settings import load_settings
 
 TUNED_ON = frozenset(
@@ -29,7 +28,7 @@ DOCSTRING_SDISTS = (
 DOCSTRINGS_A_REPOSITORY = 260
 """A seeded sample, so that one large repository does not decide the mean."""
 SEED = 7
-RECIPE = 1
+RECIPES: dict[Kind, int] = {"docstring": 1, "commit": 2, "annotated": 1, "external": 1}
 """Raised when the same sources would give other questions, so that kept sets are made again."""
 
 
@@ -72,24 +71,22 @@ class QuestionSets:
         paths = {repository_name(path): path for path in histories}
         sets, notices = [], []
         for pinned, questions in read_semble(folder):
-            if pinned.name not in paths or not wanted(pinned.name):
-                continue
-            history = paths[pinned.name]
-            try:
-                revision = git(history, "rev-parse", "--verify", f"{pinned.revision}^{{commit}}").strip()
-            except SourceError:
-                revision = git(history, "rev-parse", "HEAD").strip()
-                notices.append(
-                    f"{pinned.name}: revision {pinned.revision[:12]} is not in the history; its newest commit stands in"
-                )
-
-            def build(target: Path, history: Path = history, revision: str = revision, folder: str = pinned.folder) -> None:
-                write_tree(history, revision, target, folder)
-
-            tree = self._kept("external", pinned.name, f"{revision}:{pinned.folder}", lambda target: (build(target), ())[1]).tree
-            files = [path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()]
-            sets.append(QuestionSet("external", pinned.name, split_of(pinned.name), tree, placed(questions, files)))
+            if pinned.name in paths and wanted(pinned.name):
+                history = paths[pinned.name]
+                revision = known_revision(history, pinned.revision)
+                if revision != pinned.revision:
+                    notices.append(f"{pinned.name}: {pinned.revision[:12]} is not in the history; {revision[:12]} stands in")
+                sets.append(self._semble(pinned, questions, history, revision))
         return sets, notices
+
+    def _semble(self, pinned: PinnedRepository, questions: Iterable[Question], history: Path, revision: str) -> QuestionSet:
+        def build(target: Path) -> tuple[Question, ...]:
+            write_tree(history, revision, target, pinned.folder)
+            return ()
+
+        tree = self._kept("external", pinned.name, f"{revision}:{pinned.folder}", build).tree
+        files = [path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()]
+        return QuestionSet("external", pinned.name, split_of(pinned.name), tree, placed(questions, files))
 
     def _docstring(self, pin: str) -> QuestionSet:
         name = pin.partition("==")[0]
@@ -124,7 +121,7 @@ class QuestionSets:
     def _kept(self, kind: Kind, name: str, pin: str, build: Callable[[Path], tuple[Question, ...]]) -> QuestionSet:
         folder = self._sets / kind / name
         record = folder / "questions.json"
-        spec = f"{pin} recipe {RECIPE}"
+        spec = f"{pin} recipe {RECIPES[kind]}"
         if not record.exists() or json.loads(record.read_text())["spec"] != spec:
             with replace_directory(folder) as staging:
                 (staging / "tree").mkdir()

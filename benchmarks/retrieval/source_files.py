@@ -20,6 +20,14 @@ def is_source(path: str) -> bool:
     return PurePosixPath(path).suffix in LANGUAGES and not {"doc", "docs"} & set(parts[:-1])
 
 
+def is_test(path: str) -> bool:
+    """Tell whether ``path`` is a test, by the customs of Python, Go and Java."""
+    *folders, name = PurePosixPath(path).parts
+    stem = PurePosixPath(name).stem
+    named = stem.startswith("test_") or stem.endswith(("_test", "Test", "Tests")) or stem == "conftest"
+    return named or bool({"test", "tests", "t", "testdata"} & set(folders))
+
+
 def read_sources(tree: Path) -> list[tuple[str, str]]:
     """Return the path and text of every source file below ``tree``, sorted by path; binary and huge files are left out."""
     sources = []

@@ -10,7 +10,7 @@ from cia.evaluation.bootstrap import Interval, paired_interval
 
 TITLES = {
     "docstring": "docstring: the definition that a sentence describes",
-    "commit": "commit: the files that a commit changed",
+    "commit": "commit: the files that a commit changed; tests: commits that changed only tests",
     "annotated": "annotated: questions written by hand",
     "external": "annotations: questions from --annotations",
 }
@@ -25,13 +25,21 @@ def render(measurements: Sequence[Measurement]) -> str:
 def differences(first: Measurement, other: Measurement) -> dict[str, Interval]:
     """Return the 95% interval of first minus other for each metric, paired by question."""
     return {
-        metric: paired_interval([first.scores[name][metric] - other.scores[name][metric] for name in first.scores])
-        for metric in METRICS[first.kind]
+        metric: paired_interval(
+            [mine[metric] - other.scores[name][metric] for name, mine in first.scores.items() if metric in mine]
+        )
+        for metric in metrics_of(first)
     }
 
 
+def metrics_of(measurement: Measurement) -> list[str]:
+    """Return the metrics that any question of a measurement has."""
+    held = {metric for scores in measurement.scores.values() for metric in scores}
+    return [metric for metric in METRICS[measurement.kind] if metric in held]
+
+
 def _block(measurements: Sequence[Measurement]) -> str:
-    kind, metrics = measurements[0].kind, METRICS[measurements[0].kind]
+    kind, metrics = measurements[0].kind, metrics_of(measurements[0])
     rows = [["system", *metrics, "index s", "p50 ms", "p95 ms", "peak MB"], *(_row(each, metrics) for each in measurements)]
     lines = [f"{TITLES[kind]} ({len(measurements[0].scores)} questions)", *_align(rows)]
     if len(measurements) > 1:

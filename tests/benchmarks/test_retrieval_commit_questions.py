@@ -20,7 +20,13 @@ def test_a_fix_asks_for_the_files_that_the_base_has() -> None:
     )
     assert question is not None
     assert question.text == "Close idle connections after a timeout"
-    assert [place.path for place in question.relevant] == ["pool.py", "tests/test_pool.py"]
+    assert [place.path for place in question.relevant] == ["pool.py"]
+
+
+def test_a_commit_that_changes_nothing_but_tests_asks_for_them() -> None:
+    question = question_of(commit("Wait for the idle timeout in the test", "tests/test_pool.py"), PRESENT)
+    assert question is not None
+    assert [place.path for place in question.relevant] == ["tests/test_pool.py"]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +40,7 @@ def test_a_fix_asks_for_the_files_that_the_base_has() -> None:
         commit("Fix pool", "pool.py"),
         commit("Rewrite everything from the ground up", "pool.py", "client.py", "c.py", "d.py", "e.py", "f.py"),
         commit("Say more in the introduction"),
-        commit("Add a whole new module", "new.py"),
+        commit("Add a whole new module", "new.py", "tests/test_pool.py"),
     ],
     ids=lambda asked: asked.subject,
 )

@@ -56,6 +56,15 @@ def test_commits_are_ranked_by_the_first_result_of_each_file() -> None:
     assert score("commit", question, ranking)["MRR@10"] == 0.5
 
 
+def test_commits_to_tests_are_averaged_apart() -> None:
+    ranking = [Found("pool.go", 1, 9), Found("pool_test.go", 1, 9)]
+    library = score("commit", Question("q", "change it", (Place("pool.go"),)), ranking)
+    tests = score("commit", Question("r", "test it", (Place("pool_test.go"),)), ranking)
+    measurement = Measurement("ours", "commit", 1.0, 1, [0.1], {"repo/q": library, "repo/r": tests})
+    assert measurement.mean("R@10") == 1.0
+    assert measurement.mean("tests MRR@10") == 0.5
+
+
 def test_ndcg_agrees_with_a_calculation_by_hand() -> None:
     assert ndcg([1, 2], 2) == 1.0
     assert ndcg([2], 1) == pytest.approx(1 / log2(3))
