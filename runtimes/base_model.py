@@ -218,6 +218,8 @@ def _rate_share(steps: int) -> Callable[[int], float]:
 def _digest(texts: list[str], settings: Settings) -> str:
     recipe = {
         "recipe": RECIPE,
+        "schedule": (PEAK_LEARNING_RATE, WARM_UP_SHARE, FINAL_SHARE),
+        "conversation_share": CONVERSATION_SHARE,
         "context_tokens": settings.model.context_tokens,
         "answer_tokens": settings.model.answer_tokens,
         "seed": settings.training.seed,

@@ -148,9 +148,10 @@ def test_a_run_killed_in_the_middle_leaves_no_adapter_and_resumes_on_the_same_cu
     cut_short.mkdir()
     (cut_short / "trainer_state.json").write_text('{"global_step": 5, "log_hi')
 
-    assert main(arguments) == 0
+    steps: list[int] = []
+    fine_tune(parse_options(arguments), lambda stage, done, *_, **__: steps.append(done) if stage == "training" else None)
+    assert steps[0] == json.loads((out / "training.json").read_text())["resumed_from_step"] + 1 > 2
     assert losses(out) == pytest.approx(losses(trained), abs=1e-5)
-    assert json.loads((out / "training.json").read_text())["resumed_from_step"] >= 2
     assert not (out / "checkpoints").exists()
 
 
