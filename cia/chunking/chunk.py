@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["function", "class", "module", "section", "text"]
-"""``function`` also covers methods; ``module`` is code outside definitions; ``section`` is Markdown/RST; ``text`` the rest."""
+"""``function`` also covers methods; ``module`` is code outside definitions; ``section`` what stands under a heading or key;
+``text`` the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
     """A definition, section or run of lines of one file. Lines are 1-based, inclusive, counted as in ``cia.corpus.text``.
 
-    ``symbol`` is the qualified name without the module (``QueryParams.add``), a heading path, or "".
+    ``symbol`` is the qualified name without the module (``QueryParams.add``), a heading path, a key, or "".
     ``text`` is exactly the lines ``line_start`` to ``line_end`` joined with line feeds.
     ``scope`` is the enclosing class or namespace; ``signature`` the header of the definition; ``docstring`` its
     documentation; ``calls`` the names it calls and ``parents`` its base classes, as written.

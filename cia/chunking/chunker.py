@@ -59,7 +59,7 @@ def _by_definitions(path: str, lines: list[str], grammar: Grammar, settings: Chu
     tree = parse(dialect, source)
     if tree is None:
         return None
-    module = find_definitions(grammar, source, tree.root_node, len(lines) - 1, settings.max_lines)
+    module = find_definitions(grammar, source, lines, tree.root_node, settings.max_lines)
     if not source.isascii():
         lengths = [len(line) + 1 for line in source.split(b"\n")]
     rows = [0, *accumulate(lengths)]

@@ -5,6 +5,7 @@ The walk keeps its own stack, so nesting as deep as a machine can write it does 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,9 +31,9 @@ class Definition:
     """A definition, or the whole file at the root of the tree of them. Rows count from 0 and include the last.
 
     ``first`` is the row of its decorators or of the comment attached to it; ``node`` the defining node itself;
-    ``comment`` the bytes of comments and attributes above it. ``members`` are the definitions found in it;
-    ``statements`` the rows and nodes of the code directly in a module, with those inside a statement that was looked
-    through.
+    ``header`` the byte where its header begins; ``comment`` the bytes of comments and attributes above it. ``members``
+    are the definitions found in it; ``statements`` the rows and nodes of the code directly in a module, with those inside
+    a statement that was looked through.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Definition:
     first: int
     last: int
     node: Node
+    header: int = 0
     comment: tuple[int, int] = (0, 0)
     members: list[Definition] = field(default_factory=list)
     statements: list[tuple[int, int, Node]] = field(default_factory=list)
@@ -77,25 +79,26 @@ class Found(NamedTuple):
     roomy: bool = False
 
 
-def find_definitions(grammar: Grammar, source: bytes, root: Node, last_row: int, max_lines: int) -> Definition:
+def find_definitions(grammar: Grammar, source: bytes, lines: Sequence[str], root: Node, max_lines: int) -> Definition:
     """Return a file as a definition of kind ``module``, with all others below it in file order.
 
     Functions and statements longer than ``max_lines`` are searched for definitions inside them.
     """
-    return _Walk(grammar, source, max_lines).over(root, last_row)
+    return _Walk(grammar, source, lines, max_lines).over(root)
 
 
 class _Walk:
-    def __init__(self, grammar: Grammar, source: bytes, max_lines: int) -> None:
+    def __init__(self, grammar: Grammar, source: bytes, lines: Sequence[str], max_lines: int) -> None:
         self.grammar = grammar
         self.source = source
+        self.lines = lines
         self.max_lines = max_lines
         self.roles = _roles(grammar)
         self.values = {name: (name_field, value_field) for name, name_field, value_field in grammar.bindings}
         self.pending: list[Visit] = []
 
-    def over(self, root: Node, last_row: int) -> Definition:
-        module = Definition("module", "", "", 0, last_row, root)
+    def over(self, root: Node) -> Definition:
+        module = Definition("module", "", "", 0, len(self.lines) - 1, root)
         self.pending.append(Visit(root, module, "", ""))
         while self.pending:
             self._look_at_children(self.pending.pop())
@@ -126,7 +129,7 @@ class _Walk:
                 else:
                     above = Comment(first, node.start_byte, last + 1)
                 continue
-            comment = above if above.below == first else NO_COMMENT
+            comment = above if above.below == first or self._documents(above, first) else NO_COMMENT
             above, previous = NO_COMMENT, last
             if role is None:
                 defines = False
@@ -144,6 +147,10 @@ class _Walk:
             if not defines and last - first >= (ROOMY_LINES if visit.local else self.max_lines):
                 self.pending.append(visit._replace(node=node, namespace=namespace, comment=NO_COMMENT, local=True))
 
+    def _documents(self, comment: Comment, row: int) -> bool:
+        """Whether a ``/**`` comment belongs to what begins a blank line below it; one at the top is the file's."""
+        return comment.below == row - 1 and comment.row > 0 and self.source.startswith(b"/**", comment.byte)
+
     def _define(self, node: Node, role: str, visit: Visit, namespace: str, first: int, last: int, comment: Comment) -> bool:
         """Record the definition that ``node`` is or wraps; False if it is none."""
         found = self._resolve(node, role)
@@ -160,7 +167,11 @@ class _Walk:
         outer = symbol.rpartition(".")[0]
         scope = f"{namespace}.{outer}" if namespace and outer else namespace or outer
         above = (0, 0) if comment is NO_COMMENT else (comment.byte, node.start_byte)
-        definition = Definition(found.kind, symbol, scope, top, last, found.node, above)
+        if self.grammar.indented:
+            while last > first and self.lines[last].lstrip()[:1] in ("", "#"):
+                last -= 1
+        header = (found.node if self.grammar.indented else node).start_byte
+        definition = Definition(found.kind, symbol, scope, top, last, found.node, header, above)
         visit.owner.members.append(definition)
         if found.kind != "function":
             self.pending.append(Visit(found.node, definition, symbol, namespace))
@@ -209,8 +220,11 @@ class _Walk:
         name = clean_name(text_of(node.child_by_field_name(name_field), self.source))
         if value is None or not name:
             return None
-        if value.type in _VALUE_WRAPPERS and value.named_child_count:
-            value = value.named_children[0]
+        for _ in range(DEEPEST_WRAPPING):
+            if value.type in _VALUE_WRAPPERS and value.named_child_count:
+                value = value.named_children[0]
+            elif value.type == node.type:
+                value = value.child_by_field_name(value_field) or value
         if value.type in self.grammar.function_values:
             return Found("function", name, value)
         if value.type in self.grammar.class_values:

@@ -17,6 +17,8 @@ SIGNATURE_CHARACTERS = 1000
 """A longer header is cut; what follows is more of its parameters."""
 
 _HASH_COMMENT = re.compile(r"[ \t]+#[^\n'\"]*$", re.MULTILINE)
+_ANNOTATIONS = re.compile(r"(?:(?:@[\w.]+(?:\([^()]*\))?|#?\[[^\[\]]*\]|\[\[[^\[\]]*\]\])\s+)+(?=\S)")
+_ANNOTATION_OPENS = ("@", "[", "#")
 _PARENT = re.compile(r"(?<![\w.])[A-Za-z_$][\w$]*(?:(?:\.|::|\\)[\w$]+)*")
 _NOT_A_PARENT = frozenset(
     {"extends", "implements", "with", "public", "private", "protected", "virtual", "for", "where", "class", "struct", "new"}
@@ -25,20 +27,22 @@ _BRACKETS = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|\([^()]*\)")
 _CONSTANT = re.compile(
     r"(?:const|var|val|let|#\s*define)\s+(?:mut\s+)?([A-Za-z_$][\w$]*)|.*?([A-Za-z_$][\w$.]*)(?:\[[^\]]*\])?\s*$"
 )
-_COMMENT_OPENS = (b"#", b"/", b"-")
 
 
 def signature_of(definition: Definition, source: bytes) -> str:
-    """Return the header of a definition on one line, without its body, decorators and comments."""
-    node = definition.node
+    """Return the header of a definition on one line, without its body, annotations and comments."""
+    node, start = definition.node, definition.header
     body = node.child_by_field_name("body")
     end = body.start_byte if body is not None else node.end_byte
-    header = source[node.start_byte : min(end, node.start_byte + 4 * SIGNATURE_CHARACTERS)].decode("utf-8", "ignore")
+    header = source[start : min(end, start + 4 * SIGNATURE_CHARACTERS)].decode("utf-8", "ignore")
     if body is None:
         header = header.partition("{" if "{" in header else "\n")[0]
     if "#" in header:
         header = _HASH_COMMENT.sub("", header)
-    return " ".join(header.split())[:SIGNATURE_CHARACTERS].rstrip(" {:=;")
+    header = " ".join(header.split())[:SIGNATURE_CHARACTERS]
+    if header[:1] in _ANNOTATION_OPENS:
+        header = _ANNOTATIONS.sub("", header)
+    return header.removesuffix("=>").rstrip(" {:=;").removesuffix(" (")
 
 
 def docstring_of(definition: Definition, grammar: Grammar, source: bytes) -> str:
@@ -62,16 +66,25 @@ def _string_in(body: Node, source: bytes) -> str:
 
 
 def parents_of(definition: Definition, grammar: Grammar, source: bytes) -> tuple[str, ...]:
-    """Return the base classes, interfaces and traits that a class names, without their type arguments."""
+    """Return the base classes, interfaces, traits and embedded types that a class names, without their type arguments."""
     names: list[str] = []
     for field_name in grammar.heritage_fields:
         if (part := definition.node.child_by_field_name(field_name)) is not None:
             names += _parents_in(source[part.start_byte : part.end_byte])
+    for part in _embedded(definition.node, grammar):
+        names += _parents_in(source[part.start_byte : part.end_byte])
     if grammar.heritage:
         for part in definition.node.named_children:
             if part.type in grammar.heritage:
                 names += _parents_in(source[part.start_byte : part.end_byte])
     return tuple(dict.fromkeys(names))
+
+
+def _embedded(node: Node, grammar: Grammar) -> list[Node]:
+    """The fields of a Go struct or interface that have a type but no name."""
+    body = node.child_by_field_name("type") if grammar.embedded else None
+    rows = [row for part in (body.named_children if body else ()) for row in (part, *part.named_children)]
+    return [row for row in rows if row.type in grammar.embedded and row.child_by_field_name("name") is None]
 
 
 def _parents_in(heritage: bytes) -> list[str]:
@@ -97,4 +110,5 @@ def constant_in(statement: Node | None, lines: Sequence[str]) -> str:
             return ""
         target = target.rstrip("+|?:- ").partition(":")[0].strip()
     match = _CONSTANT.match(target)
-    return (match[1] or match[2] or "").removeprefix("module.exports.").removeprefix("exports.") if match else ""
+    name = (match[1] or match[2] or "") if match else ""
+    return "" if name == "module.exports" else name.removeprefix("module.exports.").removeprefix("exports.")

@@ -8,6 +8,12 @@ _OPENING = ("/**", "/*!", "/*", "///", "//!", "//", "--[[", "---", "--", "*/", "
 _NOT_SAID = re.compile(
     r"#!?\[|@[\w.]+\s*(?:\(.*\))?\s*$|#!|//go:|//nolint|//\s?(?:eslint|@ts-)|/\*\s?eslint|#\s?(?:rubocop|noqa|type:|pylint|shellcheck)"
 )
+_REFERENCE = re.compile(
+    r"<(?:see|paramref|typeparamref)\s+\w+=\"(?:[A-Z]:)?([^\"<>]*)\"\s*/?>|\{@(?:link|code|linkplain)\s+([^{}]*)\}"
+)
+_TAG = re.compile(
+    r"</?(?:summary|remarks|returns|value|para|example|c|code|p|b|i|em|strong|pre|ul|ol|li|br|tt|param|exception)\b[^<>]*>"
+)
 _QUOTES = re.compile(r"[rRuUbBfF]{0,2}(\"\"\"|'''|\"|')")
 
 
@@ -24,7 +30,10 @@ def from_comment(text: str) -> str:
             mark = next((mark for mark in _OPENING if line.startswith(mark)), "")
             line = line[len(mark) :].removesuffix("*/")
         said.append(line[1:].rstrip() if line[:1] in (" ", "\t") else line.rstrip())
-    return "\n".join(said).strip()
+    text = "\n".join(said).strip()
+    if "{@" in text or "<" in text:
+        text = _TAG.sub("", _REFERENCE.sub(r"\1\2", text)).strip()
+    return text
 
 
 def from_string(literal: str) -> str:

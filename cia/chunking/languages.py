@@ -21,16 +21,19 @@ def _types(names: str) -> Types:
 class Grammar:
     """Node types of one tree-sitter grammar, by the part they play.
 
-    ``functions`` and ``classes`` define something with a name. ``roomy`` ones count as functions only when they take
-    more than three lines with their comment: properties, documented prototypes. ``namespaces`` hold definitions but
-    give them no part of their symbol. ``wrappers`` stand around a definition and belong to it: decorators, ``export``,
-    ``template<>``. ``transparent`` nodes are looked through: bodies, ``if``, ``#ifdef``. ``bindings`` give a name to a
-    value by their (name, value) fields; the value is a definition if its type is in ``function_values``,
-    ``class_values`` or ``object_values``. ``heritage`` nodes, or the
-    nodes in ``heritage_fields``, name base classes. ``attached`` nodes belong to the
-    definition below them: comments, and attributes that the grammar sets apart. ``docstrings``: documentation is the first
-    string of a body. ``bodies_only``: a class without a body is only mentioned. ``calls`` is a tree-sitter query whose
-    captures are the called expressions.
+    - ``functions`` and ``classes`` define something with a name. ``bodies_only``: a class without a body is only mentioned.
+    - ``roomy`` ones count as functions if they take four lines or more with their comment: properties, prototypes.
+    - ``namespaces`` hold definitions but give them no part of their symbol.
+    - ``wrappers`` stand around a definition and belong to it: decorators, ``export``, ``template<>``.
+    - ``transparent`` nodes are looked through: bodies, ``if``, ``#ifdef``.
+    - ``bindings`` (type, name field, value field) name a value; it is a definition if its type is in ``function_values``,
+      ``class_values`` or ``object_values``.
+    - ``heritage`` nodes among a class's children, nodes in its ``heritage_fields``, and ``embedded`` fields without a name
+      are its parents.
+    - ``attached`` nodes belong to the definition below them: comments, and attributes that the grammar sets apart.
+    - ``docstrings``: documentation is the first string of a body. ``indented``: nothing closes a body, so comments below
+      its last statement are not part of it.
+    - ``calls`` is a tree-sitter query whose captures are the called expressions.
     """
 
     name: str
@@ -46,8 +49,10 @@ class Grammar:
     object_values: Types = NONE
     heritage: Types = NONE
     heritage_fields: tuple[str, ...] = ()
+    embedded: Types = NONE
     attached: Types = frozenset({"comment", "line_comment", "block_comment"})
     docstrings: bool = False
+    indented: bool = False
     bodies_only: bool = False
     calls: str = ""
 
@@ -64,6 +69,7 @@ PYTHON = Grammar(
     heritage_fields=("superclasses",),
     attached=NONE,
     docstrings=True,
+    indented=True,
     calls="(call function: [(identifier) (attribute)] @callee)",
 )
 
@@ -72,6 +78,7 @@ GO = Grammar(
     functions=_types("function_declaration method_declaration"),
     classes=_types("type_spec type_alias"),
     wrappers=_types("type_declaration"),
+    embedded=_types("field_declaration type_elem"),
     calls="(call_expression function: [(identifier) (selector_expression)] @callee)",
 )
 
@@ -222,6 +229,7 @@ KOTLIN = Grammar(
     roomy=_types("property_declaration"),
     transparent=_types("class_body enum_class_body"),
     heritage=_types("delegation_specifier"),
+    attached=_types("line_comment multiline_comment"),
     calls="(call_expression . (_) @callee)",
 )
 

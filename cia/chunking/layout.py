@@ -20,8 +20,9 @@ LONE_STATEMENT_LINES = 8
 """A statement outside definitions with at least this many lines stands alone."""
 
 _CLOSING = re.compile(
-    r"[\W_]*|\s*(?:[\])};,.]+|#\s*endif\b|(?:end|endif|fi|done|esac)\b)[\s\])};,.]*(?:(?://|#|--|/\*).*)?", re.IGNORECASE
+    r"\s*(?:[\])};,.]+|#\s*endif\b|(?:end|endif|fi|done|esac)\b)[\s\])};,.]*(?:(?://|#|--|/\*).*)?", re.IGNORECASE
 )
+_WORDLESS = re.compile(r"[\W_]*")
 _IMPORTS = frozenset(
     {"preproc_include", "using_directive", "using_declaration", "use_declaration", "namespace_use_declaration"}
     | {"package_clause", "package_declaration", "package_header", "extern_crate_declaration"}
@@ -169,23 +170,30 @@ def _line_starts(node: Node, first: int, last: int, lines: Sequence[str]) -> dic
 
 
 def _without_crumbs(spans: list[Span], lines: Sequence[str]) -> list[Span]:
-    """Give rows that only close something (``}``, ``end``, ``#endif``) to the chunk before them, or else after."""
+    """Give rows that only close something (``}``, ``end``, ``#endif``) or rule a line to the chunk before, or else after."""
     kept: list[Span] = []
     lowest: Span | None = None
     leading: Span | None = None
     for span in spans:
-        is_crumb = not span.whole and all(_CLOSING.fullmatch(lines[row]) for row in range(span.first, span.last + 1))
-        if is_crumb and lowest is not None:
+        wordless, closes = (False, False) if span.whole else _is_crumb(span, lines)
+        if lowest is not None and (closes or (wordless and not lowest.whole)):
             lowest.last = max(lowest.last, span.last)
-        elif is_crumb:
+        elif (closes or wordless) and lowest is None:
             leading = leading or span
         else:
-            if leading is not None:
+            if leading is not None and not span.whole:
                 span.first, leading = leading.first, None
             kept.append(span)
             if lowest is None or span.last >= lowest.last:
                 lowest = span
-    return kept or ([leading] if leading is not None else [])
+    return [leading, *kept] if leading is not None else kept
+
+
+def _is_crumb(span: Span, lines: Sequence[str]) -> tuple[bool, bool]:
+    """Whether no row has a word on it, and whether every row closes something."""
+    rows = lines[span.first : span.last + 1]
+    closes = all(_CLOSING.fullmatch(row) or not row.strip() for row in rows)
+    return all(_WORDLESS.fullmatch(row) for row in rows), closes
 
 
 def _take_blank_lines(spans: list[Span], count: int) -> None:
