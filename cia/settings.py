@@ -114,7 +114,7 @@ class TrainingSettings(Section):
     checkpoint_steps: int = Field(default=20, gt=0, description="Steps between the checkpoints that a killed run resumes from.")
     timeout_seconds: int = Field(default=3600, gt=10, description="A training job that runs longer is stopped.")
     base_vocabulary: int = Field(default=4096, ge=512, description="Tokens of the small model's tokenizer.")
-    base_hidden: int = Field(default=256, gt=0, multiple_of=64, description="Width of the small model: 64 for each attention head.")
+    base_hidden: int = Field(default=256, gt=0, multiple_of=64, description="Width of the small model, 64 a head.")
     base_layers: int = Field(default=6, gt=0, description="Depth of the small model.")
     base_steps: int = Field(default=300, gt=0, description="Optimiser steps that the small model is pre-trained for.")
     base_batch_size: int = Field(default=2, gt=0, description="Windows of code a pre-training step.")

@@ -7,9 +7,9 @@ from components.definition import component
 
 @component
 def build_dataset(
-    repos: list,  # type: ignore[type-arg]
+    repos: list,
     index: str,
-    dataset: dict,  # type: ignore[type-arg]
+    dataset: dict,
     code: str,
     train: Output[Dataset],
     evaluation: Output[Dataset],

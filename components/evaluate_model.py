@@ -11,7 +11,7 @@ def evaluate_model(
     questions: Input[Dataset],
     train: Input[Dataset],
     index: str,
-    evaluation: dict,  # type: ignore[type-arg]
+    evaluation: dict,
     data_digest: str,
     baseline: str,
     code: str,

@@ -6,7 +6,7 @@ from components.definition import component
 
 
 @component
-def fetch_corpus(sources: list, corpus: Output[Dataset], summary: Output[Markdown]) -> list:  # type: ignore[type-arg]
+def fetch_corpus(sources: list, corpus: Output[Dataset], summary: Output[Markdown]) -> list:
     """Fetch every source and return the repositories as ``[{"name", "commit", "source"}]``.
 
     Args:

@@ -7,10 +7,10 @@ from components.definition import component
 
 @component
 def fine_tune_llm(
-    repos: list,  # type: ignore[type-arg]
+    repos: list,
     train: Input[Dataset],
     base: str,
-    training: dict,  # type: ignore[type-arg]
+    training: dict,
     data_digest: str,
     code: str,
     adapter: Output[Model],

@@ -6,7 +6,7 @@ from components.definition import component
 
 
 @component
-def index_code(repos: list, metrics: Output[Metrics], summary: Output[Markdown]) -> str:  # type: ignore[type-arg]
+def index_code(repos: list, metrics: Output[Metrics], summary: Output[Markdown]) -> str:
     """Index the repositories at their pinned commits and return the fingerprint of what a search now sees.
 
     Args:
