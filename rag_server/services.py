@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
@@ -35,10 +37,11 @@ class Services:
         self.health = DependencyHealth(settings, self.retriever, self.production, self.tracing.is_on, self.metrics, log)
 
     def start(self) -> None:
-        """Start the watchers."""
+        """Start the watchers, and load in the background what the first question would wait for."""
         self.production.start()
         self.health.check()
         self.health.start()
+        threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     def close(self) -> None:
         """Stop the watchers and release what is open."""
@@ -78,6 +81,12 @@ class Services:
                     self.metrics.answered(event, time.perf_counter() - retrieved)
                     trace.answered(event)
                 yield event
+
+    def _warm_up(self) -> None:
+        with contextlib.suppress(Exception):  # the first question will say what is wrong
+            self.retriever.search("warm up", limit=1)
+        if self.settings.model.base_url is not None:
+            import langchain_openai  # noqa: F401  (seconds on a busy machine)
 
     def _expect_an_index(self, repos: Sequence[str] | None) -> None:
         if repos is None and not self.retriever.repositories():

@@ -68,7 +68,9 @@ def test_promotions_reach_vllm_and_its_death_reaches_nobody(
     assert wait_for(lambda: adapter() == "code-assistant:1", 60)
     assert wait_for(lambda: "code-assistant:1" in vllm.client.models(), 30)
     # A random model writes nonsense, which the assistant notices: what counts is that it was asked, and what came of it.
-    answer = server.ask("How is a wick trimmed?").json()
+    reply = server.ask("How is a wick trimmed?")
+    assert reply.status_code == 200, server.log
+    answer = reply.json()
     assert answer["citations"]
     assert answer["mode"] == "llm" or answer["fallback_reason"]
     assert "failed" not in answer["fallback_reason"], "vLLM refused the request"
