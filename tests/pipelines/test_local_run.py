@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from cia.errors import OperationError
+from cia.evaluation import EvaluationReport, decide
+from cia.evaluation.report import Row
 from cia.registry import Registry
 from cia.settings import Settings, for_child_process, load_settings
+from components.evaluation_artifacts import Verdict
 from pipelines import run_locally
 
 pytestmark = pytest.mark.slow
@@ -118,6 +121,45 @@ def test_a_second_run_reuses_the_costly_steps_and_registers_nothing_new(finished
     run_locally(settings, observe=lambda event: events.append((event["cia_step"], event["event"])))
     assert [step for step, event in events if event == "cached"] == ["build_dataset", "fine_tune_llm", "evaluate_model"]
     assert len(Registry(settings).list()) == 1
+
+
+def test_a_model_that_passes_the_gate_is_promoted_and_fetched_for_serving(
+    finished: tuple[Settings, dict[str, str]], tmp_path: Path
+) -> None:
+    settings, _ = finished
+    artifacts = settings.home / "pipeline" / "artifacts"
+    reports = [
+        EvaluationReport.from_json(next(artifacts.rglob(name)).read_text()) for name in ("candidate.json", "baseline.json")
+    ]
+    perfect = reports[0].model_copy(update={"rows": tuple(better(row, 1.0) for row in reports[0].rows)})
+    poor = reports[1].model_copy(update={"rows": tuple(better(row, 0.0) for row in reports[1].rows)})
+    decision = decide(perfect, poor, settings.evaluation)
+    assert decision.promoted, decision.reason
+    Verdict(perfect, poor, decision).save(tmp_path / "scores")
+
+    run_gate(settings, tmp_path, "passed")
+
+    promoted = Registry(settings).production()
+    assert promoted is not None
+    assert promoted.tags["promoted_by"] == "pipeline"
+    assert promoted.reason == decision.reason
+    assert (settings.home / "adapters" / str(promoted.version) / "adapter_model.safetensors").exists()
+
+
+def better(row: Row, value: float) -> Row:
+    """The same answer, scored ``value`` wherever it was scored at all."""
+    values = {name: None if known is None else value for name, known in row.values.items()}
+    return row.model_copy(update={"values": values, "failures": {}})
+
+
+def run_gate(settings: Settings, folder: Path, passed: str) -> None:
+    adapter = next((settings.home / "pipeline" / "artifacts").rglob("adapter_model.safetensors")).parent
+    base = next((settings.home / "models").glob("base-*"))
+    script = Path(__file__).with_name("gate_pipeline.py")
+    arguments = [str(folder / "root"), str(adapter), json.dumps({"base": str(base)}), str(folder / "scores"), passed]
+    environment = for_child_process(settings, folder, {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])})
+    done = subprocess.run([sys.executable, str(script), *arguments], env=environment, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_a_step_that_fails_is_named_with_its_cause_and_the_log(finished: tuple[Settings, dict[str, str]]) -> None:
