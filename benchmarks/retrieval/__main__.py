@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--split", choices=("tune", "report", "all"), default="report", help="which repositories (default: report)"
     )
     parser.add_argument("--repos", type=lambda text: text.split(","), help="only these repositories, comma-separated")
-    parser.add_argument("--limit", type=int, metavar="N", help="ask at most N questions of each repository")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="ask at most N questions of each repository")
     parser.add_argument("--history", type=Path, nargs="+", default=[], metavar="PATH", help="git repositories to ask commits of")
     parser.add_argument("--annotations", type=Path, metavar="DIR", help="more annotated questions, ours or semble's format")
     parser.add_argument("--skip-slow", action="store_true", help="leave out systems that embed with a transformer")
@@ -88,6 +88,12 @@ def _choice(allowed: Sequence[str] | dict[str, str]) -> Callable[[str], list[str
         return names
 
     return parse
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of questions; give 1 or more")
+    return int(text)
 
 
 def _gather(options: argparse.Namespace, cache: Path) -> list[QuestionSet]:

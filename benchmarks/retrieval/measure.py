@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,10 @@ from typing import Any
 from benchmarks.retrieval.metrics import DEPTH, FILE_DEPTH, percentile, ranked, score
 from benchmarks.retrieval.question import Found, Kind, QuestionSet
 from cia.errors import OperationError
+from cia.leash import Leashed
+
+RUN_MARK = "run-"
+"""Begins the name of a folder of one run; the process that owns it comes next."""
 
 
 @dataclass(slots=True)
@@ -71,14 +78,43 @@ def _run(system: str, sets: Sequence[QuestionSet], limit: int, cache: Path) -> d
         }
         for question_set in sets
     ]
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="request-", dir=cache) as folder:
-        request, answer = Path(folder) / "request.json", Path(folder) / "answer.json"
-        request.write_text(json.dumps({"system": system, "cache": str(cache), "limit": limit, "trees": trees}))
-        command = [sys.executable, "-m", "benchmarks.retrieval.worker", str(request), str(answer)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or [f"its process ended with {done.returncode}"])[-1]
+    with _run_folder(cache) as folder:
+        request, answer, errors = folder / "request.json", folder / "answer.json", folder / "errors.txt"
+        paths = {"cache": str(cache), "scratch": str(folder)}
+        request.write_text(json.dumps({"system": system, "limit": limit, "trees": trees, **paths}))
+        code = _in_a_process([sys.executable, "-m", "benchmarks.retrieval.worker", str(request), str(answer)], errors)
+        if code != 0:
+            last = (errors.read_text(errors="replace").strip().splitlines() or [f"its process ended with {code}"])[-1]
             raise OperationError(f"{system} failed: {last}")
         document: dict[str, Any] = json.loads(answer.read_text())
         return document
+
+
+def _in_a_process(command: Sequence[str], errors: Path) -> int:
+    with errors.open("wb") as file:
+        child = Leashed(command, stdout=subprocess.DEVNULL, stderr=file)
+        try:
+            return child.wait()
+        finally:
+            child.stop()
+
+
+@contextlib.contextmanager
+def _run_folder(cache: Path) -> Iterator[Path]:
+    """Yield a folder that goes when the block ends; one that a killed run left goes now."""
+    cache.mkdir(parents=True, exist_ok=True)
+    for left in cache.glob(f"{RUN_MARK}*"):
+        if not _is_running(int(left.name.split("-")[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{RUN_MARK}{os.getpid()}-", dir=cache) as folder:
+        yield Path(folder)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

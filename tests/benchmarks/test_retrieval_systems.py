@@ -39,6 +39,14 @@ def test_a_system_is_measured_in_a_process_of_its_own(system: str, question_set:
     assert not list((tmp_path / "cache").iterdir())
 
 
+def test_what_a_killed_run_left_goes_with_the_next_one(question_set: QuestionSet, tmp_path: Path) -> None:
+    left = tmp_path / "cache" / "run-999999999-left"
+    left.mkdir(parents=True)
+    with pytest.raises(OperationError):
+        measure("nobody", [question_set], tmp_path / "cache")
+    assert not left.exists()
+
+
 def test_a_system_that_fails_says_why(question_set: QuestionSet, tmp_path: Path) -> None:
     with pytest.raises(OperationError, match=r"nobody failed: .*nobody"):
         measure("nobody", [question_set], tmp_path / "cache")
