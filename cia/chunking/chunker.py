@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from cia.chunking.calls import Calls
-from cia.chunking.chunk import Chunk
+from cia.chunking.chunk import Chunk, Kind
 from cia.chunking.definitions import Definition, find_definitions
 from cia.chunking.describing import constant_in, docstring_of, parents_of, signature_of
 from cia.chunking.detection import language_of
@@ -38,15 +38,22 @@ def chunk_file(path: str, data: bytes, settings: ChunkingSettings) -> list[Chunk
     if chunks is not None:
         return chunks
     if language in ("markdown", "rst"):
-        return [_passage(path, lines, language, part.first, part.last, part.path) for part in sections(language, lines)]
+        return _passages(path, lines, language, [(part.first, part.last, part.path) for part in sections(language, lines)])
     if language in KEYED:
-        return [_passage(path, lines, language, part.first, part.last, part.path) for part in entries(language, lines)]
-    return [_passage(path, lines, language, first, last, None) for first, last in windows(lines, 0, len(lines) - 1)]
+        return _passages(path, lines, language, [(part.first, part.last, part.path) for part in entries(language, lines)])
+    return _passages(path, lines, language, [(*rows, None) for rows in windows(lines, 0, len(lines) - 1)])
 
 
-def _passage(path: str, lines: Sequence[str], language: str, first: int, last: int, symbol: str | None) -> Chunk:
-    text = "\n".join(lines[first : last + 1])
-    return Chunk(path, first + 1, last + 1, language, "text" if symbol is None else "section", symbol or "", text)
+def _passages(path: str, lines: Sequence[str], language: str, parts: Sequence[tuple[int, int, str | None]]) -> list[Chunk]:
+    """Return a chunk a part; blank lines between two go to the one above. A part without a symbol (None) is plain text."""
+    chunks = []
+    for index, (first, _, symbol) in enumerate(parts):
+        start = first if index else 0
+        stop = parts[index + 1][0] if index + 1 < len(parts) else len(lines)
+        text = "\n".join(lines[start:stop])
+        kind: Kind = "text" if symbol is None else "section"
+        chunks.append(Chunk(path, start + 1, stop, language, kind, symbol or "", text))
+    return chunks
 
 
 def _by_definitions(path: str, lines: list[str], grammar: Grammar, settings: ChunkingSettings) -> list[Chunk] | None:

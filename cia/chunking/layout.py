@@ -26,6 +26,7 @@ _WORDLESS = re.compile(r"[\W_]*")
 _IMPORTS = frozenset(
     {"preproc_include", "using_directive", "using_declaration", "use_declaration", "namespace_use_declaration"}
     | {"package_clause", "package_declaration", "package_header", "extern_crate_declaration"}
+    | {"namespace_definition", "file_scoped_namespace_declaration", "php_tag"}
 )
 
 
