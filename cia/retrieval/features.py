@@ -122,12 +122,11 @@ def _exact_features(question: Question, candidates: Sequence[Candidate]) -> NDAr
     last = {name.rpartition(".")[2].lower() for name in question.names}
     rows = []
     for candidate in candidates:
-        symbol, name = candidate.symbol.lower(), candidate.payload["name"]
+        name, full = candidate.payload["name"], f".{_module(candidate.file_path)}.{candidate.symbol}".lower()
         named = bool(name) and name in last and candidate.payload["kind"] in ("function", "class")
         rows.append(
             (
-                (named and question.bare and not qualified)
-                or any(symbol == wanted or symbol.endswith(f".{wanted}") for wanted in qualified),
+                (named and question.bare and not qualified) or any(full.endswith(f".{wanted}") for wanted in qualified),
                 named,
                 any(f"/{candidate.file_path}".endswith(f"/{path}") for path in question.paths),
                 any(part in candidate.payload["text"] for part in question.quoted),
@@ -168,3 +167,8 @@ def _share(part: Sequence[str], terms: Counter[str]) -> float:
 
 def _weight(terms: Counter[str], part: Iterable[str], idf: Mapping[str, float]) -> float:
     return sum(terms[word] * idf[word] for word in set(part) if word in terms)
+
+
+def _module(path: str) -> str:
+    """The path as an import names it: ``shop/cart.py`` is ``shop.cart``, ``shop/__init__.py`` is ``shop``."""
+    return (path.rpartition(".")[0] or path).replace("/", ".").removesuffix(".__init__")

@@ -21,6 +21,7 @@ from cia.chunking import chunk_file
 from cia.chunking.chunk import Chunk
 from cia.corpus import Corpus
 from cia.corpus.snapshot import Snapshot, SourceFile
+from cia.errors import NotIndexedError, OperationError, UnavailableError
 from cia.progress import Progress, silent
 from cia.retrieval.document import Document, document_of, model_text
 from cia.retrieval.embedding import Embedder, open_embedder
@@ -131,11 +132,19 @@ class Indexer:
 
     def _previous(self, repo: str) -> Generation | None:
         """The current generation, if an update of it gives the same as indexing anew."""
-        record = next((record for record in self._store.repositories() if record.name == repo), None)
-        if record is None or record.schema_version != SCHEMA_VERSION:
-            return None
-        same = (record.embedding_model, record.chunking) == (self.embedder.name, chunking_key(self._settings.chunking))
-        return self._store.open(repo) if same else None
+        try:
+            generation = self._store.open(repo)
+        except UnavailableError:
+            raise
+        except (NotIndexedError, OperationError):
+            return None  # there is none, or it is damaged: made anew
+        record = generation.record
+        same = (record.schema_version, record.embedding_model, record.chunking) == (
+            SCHEMA_VERSION,
+            self.embedder.name,
+            chunking_key(self._settings.chunking),
+        )
+        return generation if same else None
 
     def _write(self, snapshot: Snapshot, previous: Generation | None, changes: Changes, progress: Progress) -> IndexedRepository:
         files = dict(previous.manifest().files) if previous else {}

@@ -44,15 +44,15 @@ class Intent(NamedTuple):
 WEIGHTS: NDArray[np.float64] = np.array(
     [
         # definition, change, place
-        (-1.49, 0.00, 1.49),  # always
-        (-0.43, 2.73, -2.30),  # starts as work does: "Fix", "Add", "feat(client):"
-        (1.51, -0.05, -1.47),  # starts as a description does: "Return", "The", "Raised"
-        (-1.12, -0.87, 1.99),  # asks: "how", "where", a question mark
-        (1.13, -0.48, -0.66),  # ends with a full stop
-        (0.20, 0.18, -0.38),  # starts with a capital
-        (2.47, -0.73, -1.74),  # articles and the like: a sentence rather than a title
-        (0.96, -0.25, -0.71),  # length
-        (-0.71, -0.63, 1.35),  # one or two words, or nothing but a name
+        (-1.55, 0.03, 1.52),  # always
+        (-0.50, 2.80, -2.30),  # starts as work does: "Fix", "Add", "feat(client):"
+        (1.51, -0.03, -1.48),  # starts as a description does: "Return", "The", "Raised"
+        (-1.06, -0.89, 1.95),  # asks: "how", "where", a question mark
+        (1.13, -0.60, -0.53),  # ends with a full stop
+        (0.11, 0.25, -0.36),  # starts with a capital
+        (2.55, -0.77, -1.78),  # articles and the like: a sentence rather than a title
+        (0.96, -0.26, -0.70),  # length
+        (-0.61, -0.70, 1.31),  # one or two words, or nothing but a name
     ]
 )
 """Fitted by logistic regression on questions of the tuning repositories (``benchmarks/retrieval``), with full stops and capitals

@@ -73,7 +73,7 @@ class EdgeStore:
                 current = self._record(repo)
                 if attempt == 4 or current is None or current.generation == record.generation:
                     raise OperationError(
-                        f"the index of {repo} is damaged ({_one_line(error)}); remove {self._folder(repo)} and index it again"
+                        f"the index of {repo} is damaged ({_one_line(error)}); run `cia index` on it again"
                     ) from error
         raise AssertionError("unreachable")
 
@@ -129,7 +129,7 @@ class EdgeStore:
             return None
         except (ValueError, TypeError, OSError) as error:
             raise OperationError(
-                f"the index of {repo} is damaged ({_one_line(error)}); remove {pointer.parent} and index it again"
+                f"the index of {repo} is damaged or of another release ({_one_line(error)}); run `cia index` on it again"
             ) from error
 
     def _remove_others(self, folder: Path, keep: str) -> None:

@@ -1,0 +1,174 @@
+"""Updates are exact, a kill leaves nothing behind, and readers see the old index or the new one."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cia.durable_files import exclusive
+from cia.retrieval import Indexer, Retriever
+from cia.retrieval.store_edge import EdgeStore
+from cia.settings import Settings
+
+
+def everything(settings: Settings, repo: str) -> tuple[dict[int, Any], Any, dict[str, Any]]:
+    """All points with their vectors, the lexicon and the manifest of the current generation."""
+    generation = EdgeStore(settings.home / "index").open(repo)
+    manifest = generation.manifest()
+    ids = [identifier for _, of_file in manifest.files.values() for identifier in of_file]
+    points = {
+        point.id: (point.level, point.payload, point.sparse.ids.tolist(), point.sparse.weights.tolist(), vector(point.dense))
+        for point in generation.points(ids).values()
+    }
+    lexicon = generation.lexicon
+    return points, (lexicon.ids.tolist(), lexicon.counts.tolist(), lexicon.documents), dict(manifest.files)
+
+
+def vector(dense: Any) -> list[float]:
+    return [round(float(value), 5) for value in dense]
+
+
+def change_something(folder: Path, number: int, chance: random.Random) -> None:
+    files = sorted(path for path in folder.rglob("*.py"))
+    chosen = chance.choice(files)
+    kind = chance.choice(["add", "edit", "shift", "rename", "delete"])
+    if kind == "add":
+        (folder / f"added_{number}.py").write_text(f"def helper_{number}(value):\n    return value + {number}\n")
+    elif kind == "edit":
+        chosen.write_text(chosen.read_text() + f"\n\ndef extra_{number}(first, second):\n    return first * second\n")
+    elif kind == "shift":
+        chosen.write_text(f"# moved down {number}\n\n" + chosen.read_text())
+    elif kind == "rename" or len(files) < 3:
+        chosen.rename(chosen.with_name(f"renamed_{number}.py"))
+    else:
+        chosen.unlink()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_an_updated_index_equals_a_fresh_one_point_for_point(settings: Settings, shop: Path, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    for number in range(6):
+        Indexer(settings).index(str(shop), name="shop")
+        change_something(shop, number, chance)
+        change_something(shop, number + 100, chance)
+    Indexer(settings).index(str(shop), name="shop")
+    fresh = Settings(home=tmp_path / "fresh")
+    Indexer(fresh).index(str(shop), name="shop")
+    assert everything(settings, "shop") == everything(fresh, "shop")
+
+
+def test_a_report_counts_what_changed(settings: Settings, shop: Path) -> None:
+    first = Indexer(settings).index(str(shop), name="shop")
+    assert (first.added, first.updated, first.deleted) == (6, 0, 0)
+    assert first.chunks > 6
+    (shop / "README.md").unlink()
+    (shop / "shop" / "prices.py").write_text("def price_of(item):\n    return 1\n")
+    (shop / "new.py").write_text("x = 1\n")
+    second = Indexer(settings).index(str(shop), name="shop")
+    assert (second.files, second.added, second.updated, second.deleted) == (6, 1, 1, 1)
+    third = Indexer(settings).index(str(shop), name="shop")
+    assert (third.added, third.updated, third.deleted) == (0, 0, 0)
+
+
+def test_nothing_is_left_of_earlier_generations(settings: Settings, shop: Path) -> None:
+    for number in range(3):
+        (shop / "new.py").write_text(f"x = {number}\n")
+        Indexer(settings).index(str(shop), name="shop")
+    assert sorted(entry.name for entry in (settings.home / "index" / "shop").iterdir() if entry.is_dir()) == [
+        EdgeStore(settings.home / "index").repositories()[0].generation
+    ]
+
+
+def test_a_generation_that_is_open_outlives_its_replacement(settings: Settings, shop: Path) -> None:
+    Indexer(settings).index(str(shop), name="shop")
+    generation = EdgeStore(settings.home / "index").open("shop")
+    ids = [identifier for _, of_file in generation.manifest().files.values() for identifier in of_file]
+    (shop / "new.py").write_text("x = 1\n")
+    Indexer(settings).index(str(shop), name="shop")
+    assert not generation.directory.exists()
+    assert len(generation.points(ids)) == len(ids)
+
+
+def test_a_killed_run_is_completed_by_the_next(settings: Settings, shop: Path, tmp_path: Path) -> None:
+    for number in range(60):
+        (shop / f"module_{number}.py").write_text(f"def function_{number}(value):\n    return value * {number}\n" * 20)
+    command = [sys.executable, "-c", KILLED, str(shop), str(settings.home)]
+    killed = 0
+    for delay in (0.0, 0.05, 0.15, 0.3):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+    assert killed
+    Indexer(settings).index(str(shop), name="shop")
+    fresh = Settings(home=tmp_path / "fresh")
+    Indexer(fresh).index(str(shop), name="shop")
+    assert everything(settings, "shop") == everything(fresh, "shop")
+    assert not list((settings.home / "index" / "shop").glob(".*staging*"))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from cia.retrieval import Indexer
+from cia.settings import Settings
+indexer = Indexer(Settings(home=Path(sys.argv[2])))
+indexer.index(sys.argv[1], name="shop", progress=lambda stage, done, total: print(stage, flush=True))
+"""
+
+
+def test_a_second_indexer_waits_and_says_so(settings: Settings, shop: Path) -> None:
+    said: list[str] = []
+    lock = settings.home / "index" / "shop" / "lock"
+    with exclusive(lock, "indexing shop"):
+        thread = threading.Thread(target=lambda: Indexer(settings).index(str(shop), "shop", lambda stage, *_: said.append(stage)))
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not any("waiting" in stage for stage in said) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert thread.is_alive()
+    thread.join()
+    assert any("waiting" in stage for stage in said)
+    assert Retriever(settings).search("Cart.add").results
+
+
+def test_a_search_never_mixes_two_generations(settings: Settings, shop: Path) -> None:
+    def write(version: int) -> None:
+        for path in ("left.py", "right.py"):
+            (shop / path).write_text(f"def marked_function():\n    return 'version {version}'\n")
+
+    write(0)
+    Indexer(settings).index(str(shop), name="shop")
+    retriever, stop, mixed = Retriever(settings), threading.Event(), []
+
+    def read() -> None:
+        while not stop.is_set():
+            found = [result for result in retriever.search("marked_function").results if result.symbol == "marked_function"]
+            if len({(result.commit, result.text) for result in found}) != 1 or len(found) != 2:
+                mixed.append(found)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for version in range(1, 6):
+        write(version)
+        Indexer(settings).index(str(shop), name="shop")
+    stop.set()
+    reader.join()
+    assert not mixed
+
+
+def test_a_removed_repository_is_gone(settings: Settings, shop: Path) -> None:
+    Indexer(settings).index(str(shop), name="shop")
+    Indexer(settings).remove("shop")
+    assert Retriever(settings).repositories() == []
