@@ -106,7 +106,7 @@ class TrainingSettings(Section):
         default=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         description="Layers that get an adapter.",
     )
-    learning_rate: float = Field(default=1e-3, gt=0, description="Peak learning rate.")
+    learning_rate: float = Field(default=4e-3, gt=0, description="Peak learning rate.")
     steps: int = Field(default=60, gt=0, description="Optimiser steps.")
     batch_size: int = Field(default=4, gt=0, description="Sequences a step.")
     max_tokens: int = Field(default=512, gt=0, description="Longer sequences are cut from the left of the context.")
