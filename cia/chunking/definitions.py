@@ -133,6 +133,8 @@ class _Walk:
             above, previous = NO_COMMENT, last
             if role is None:
                 defines = False
+                if node.type in self.grammar.trailed:
+                    above = self._comment_at_end(node)
             elif role == "transparent":
                 self.pending.append(visit._replace(node=node, namespace=namespace, comment=comment))
                 continue
@@ -146,6 +148,12 @@ class _Walk:
                 defines = self._define(node, role, visit, namespace, first, last, comment)
             if not defines and last - first >= (ROOMY_LINES if visit.local else self.max_lines):
                 self.pending.append(visit._replace(node=node, namespace=namespace, comment=NO_COMMENT, local=True))
+
+    def _comment_at_end(self, node: Node) -> Comment:
+        last: Node | None = node
+        while last is not None and self.roles.get(last.type) != "attached":
+            last = next(reversed(last.named_children), None)
+        return NO_COMMENT if last is None else Comment(last.start_point[0], last.start_byte, _last_row(last) + 1)
 
     def _documents(self, comment: Comment, row: int) -> bool:
         """Whether a ``/**`` comment belongs to what begins a blank line below it; one at the top is the file's."""

@@ -31,6 +31,7 @@ class Grammar:
     - ``heritage`` nodes among a class's children, nodes in its ``heritage_fields``, and ``embedded`` fields without a name
       are its parents.
     - ``attached`` nodes belong to the definition below them: comments, and attributes that the grammar sets apart.
+    - ``trailed`` nodes swallow the comment that follows them, which belongs to the next definition.
     - ``docstrings``: documentation is the first string of a body. ``indented``: nothing closes a body, so comments below
       its last statement are not part of it.
     - ``calls`` is a tree-sitter query whose captures are the called expressions.
@@ -51,6 +52,7 @@ class Grammar:
     heritage_fields: tuple[str, ...] = ()
     embedded: Types = NONE
     attached: Types = frozenset({"comment", "line_comment", "block_comment"})
+    trailed: Types = NONE
     docstrings: bool = False
     indented: bool = False
     bodies_only: bool = False
@@ -230,6 +232,7 @@ KOTLIN = Grammar(
     transparent=_types("class_body enum_class_body"),
     heritage=_types("delegation_specifier"),
     attached=_types("line_comment multiline_comment"),
+    trailed=_types("import_list package_header"),
     calls="(call_expression . (_) @callee)",
 )
 

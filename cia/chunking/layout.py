@@ -20,9 +20,11 @@ LONE_STATEMENT_LINES = 8
 """A statement outside definitions with at least this many lines stands alone."""
 
 _CLOSING = re.compile(
-    r"\s*(?:[\])};,.]+|#\s*endif\b|(?:end|endif|fi|done|esac)\b)[\s\])};,.]*(?:(?://|#|--|/\*).*)?", re.IGNORECASE
+    r"\s*(?:[\])};,.]+|#\s*endif\b|(?:end|endif|fi|done|esac)\b|(?:public|private|protected)\s*:?(?!\S))[\s\])};,.]*"
+    r"(?:(?://|#|--|/\*).*)?",
+    re.IGNORECASE,
 )
-_WORDLESS = re.compile(r"[\W_]*")
+_FRAMING = re.compile(r"[\W_]*|<\?php\s*|\s*(?:inline\s+)?namespace\b[\w:\s]*\{?\s*|\s*#\s*(?:ifdef|ifndef|if|else|elif)\b.*")
 _IMPORTS = frozenset(
     {"preproc_include", "using_directive", "using_declaration", "use_declaration", "namespace_use_declaration"}
     | {"package_clause", "package_declaration", "package_header", "extern_crate_declaration"}
@@ -171,15 +173,15 @@ def _line_starts(node: Node, first: int, last: int, lines: Sequence[str]) -> dic
 
 
 def _without_crumbs(spans: list[Span], lines: Sequence[str]) -> list[Span]:
-    """Give rows that only close something (``}``, ``end``, ``#endif``) or rule a line to the chunk before, or else after."""
+    """Give rows that only close (``}``, ``end``, ``private:``) or frame (``#ifdef``) something to the chunk before or after."""
     kept: list[Span] = []
     lowest: Span | None = None
     leading: Span | None = None
     for span in spans:
-        wordless, closes = (False, False) if span.whole else _is_crumb(span, lines)
-        if lowest is not None and (closes or (wordless and not lowest.whole)):
+        frames, closes = (False, False) if span.whole else _is_crumb(span, lines)
+        if lowest is not None and (closes or (frames and not lowest.whole)):
             lowest.last = max(lowest.last, span.last)
-        elif (closes or wordless) and lowest is None:
+        elif (closes or frames) and lowest is None:
             leading = leading or span
         else:
             if leading is not None and not span.whole:
@@ -191,10 +193,10 @@ def _without_crumbs(spans: list[Span], lines: Sequence[str]) -> list[Span]:
 
 
 def _is_crumb(span: Span, lines: Sequence[str]) -> tuple[bool, bool]:
-    """Whether no row has a word on it, and whether every row closes something."""
+    """Whether every row says nothing but how code is framed, and whether every row closes something."""
     rows = lines[span.first : span.last + 1]
     closes = all(_CLOSING.fullmatch(row) or not row.strip() for row in rows)
-    return all(_WORDLESS.fullmatch(row) for row in rows), closes
+    return all(_FRAMING.fullmatch(row) for row in rows), closes
 
 
 def _take_blank_lines(spans: list[Span], count: int) -> None:

@@ -16,6 +16,7 @@ _ARGUMENTS = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 _SEPARATOR = re.compile(r"::|->|[:\\]")
 _EXPORTED = re.compile(r"^(?:module\.exports|exports|this|window|globalThis)\.(?=.)")
 _RECEIVER = re.compile(r"(\w+)\s*(?:\[[^\]]*\])?\s*\)$")
+_QUOTES = "'\"`"
 _NAME_TYPES = frozenset(
     {"identifier", "simple_identifier", "type_identifier", "constant", "name", "word", "property_identifier"}
     | {"object_reference", "message_name", "service_name", "enum_name", "rpc_name", "variable_declaration"}
@@ -43,6 +44,8 @@ def name_of(node: Node, source: bytes) -> str:
         name = next((child for child in node.named_children if child.type in _NAME_TYPES), None)
     if name is None:
         return _NAMELESS.get(node.type, "")
+    if name.type == "variable_declaration" and name.named_child_count:
+        name = name.named_children[0]
     text = clean_name(text_of(name, source))
     if node.type == "method_declaration" and (receiver := node.child_by_field_name("receiver")) is not None:
         owner = _RECEIVER.search(text_of(receiver, source))
@@ -56,7 +59,8 @@ def clean_name(text: str) -> str:
     """Return ``ns::Type<T>::method`` as ``ns.Type.method``; "" if the text is not a name."""
     if text.isidentifier():
         return text
-    text = text.strip("'\"`")
+    if text[:1] in _QUOTES and not any(map(str.isspace, text)):
+        return text.strip(_QUOTES)
     if "operator" in text:
         return _SEPARATOR.sub(".", " ".join(text.partition("(")[0].split())) if "()" not in text else "operator()"
     for _ in range(3):

@@ -354,7 +354,10 @@ function deploy {
 deploy "$@"
 """
 
-KOTLIN = """class Basket(val size: Int) : Base(), Priced {
+KOTLIN = """import a.b
+
+/** A basket. */
+class Basket(val size: Int) : Base(), Priced {
     /** Adds. */
     fun add(item: Item): Int {
         return items.add(item)
@@ -516,8 +519,7 @@ CASES: dict[str, tuple[str, Expected]] = {
     "shape.cpp": (
         CPP,
         [
-            (1, 2, "module", ""),
-            (3, 4, "module", ""),
+            (1, 4, "module", ""),
             (5, 10, "class", "Shape"),
             (8, 8, "function", "Shape.~Shape"),
             (12, 15, "function", "largest"),
@@ -568,7 +570,7 @@ CASES: dict[str, tuple[str, Expected]] = {
     ),
     "basket.kt": (
         KOTLIN,
-        [(1, 6, "class", "Basket"), (2, 5, "function", "Basket.add"), (8, 8, "function", "shout")],
+        [(1, 2, "module", ""), (3, 9, "class", "Basket"), (5, 8, "function", "Basket.add"), (11, 11, "function", "shout")],
     ),
     "basket.swift": (
         SWIFT,
@@ -615,6 +617,7 @@ def test_a_source_gives_its_definitions_with_their_lines(path: str) -> None:
         ("basket.rb", "Shop.Basket.add", "Adds an item.\nTwice."),
         ("basket.php", "Basket.add", "Adds."),
         ("deploy.sh", "build", "Builds it."),
+        ("basket.kt", "Basket", "A basket."),
         ("m.lua", "M.add", "Adds."),
         ("goods.sql", "shop.goods", "All goods."),
     ],
