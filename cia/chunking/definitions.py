@@ -105,9 +105,10 @@ class _Walk:
         module.statements.sort(key=lambda statement: (statement[0], -statement[1]))
         unsorted = [module]
         while unsorted:
-            definition = unsorted.pop()
-            definition.members.sort(key=lambda member: (member.first, member.last))
-            unsorted.extend(definition.members)
+            members = unsorted.pop().members
+            if members:
+                members.sort(key=lambda member: (member.first, member.last))
+                unsorted.extend(members)
         return module
 
     def _look_at_children(self, visit: Visit) -> None:

@@ -35,24 +35,31 @@ _NAMELESS = {
 
 def name_of(node: Node, source: bytes) -> str:
     """Return the name that a definition's node gives it, with dots (``Class.method`` of C++ and Go), or "" if it has none."""
-    if node.type == "impl_item":
-        return clean_name(text_of(node.child_by_field_name("type"), source))
     name = node.child_by_field_name("name")
-    if name is None and (declarator := node.child_by_field_name("declarator")) is not None:
-        name = _declared(declarator)
-    if name is None and node.type not in _NAMELESS:
-        name = next((child for child in node.named_children if child.type in _NAME_TYPES), None)
     if name is None:
-        return _NAMELESS.get(node.type, "")
-    if name.type == "variable_declaration" and name.named_child_count:
-        name = name.named_children[0]
-    text = clean_name(text_of(name, source))
+        name = _unmarked_name(node)
+        if name is None:
+            return _NAMELESS.get(node.type, "")
+    text = source[name.start_byte : name.end_byte].decode("utf-8", "replace")
+    if not text.isidentifier():
+        text = clean_name(text_of(name, source))
     if node.type == "method_declaration" and (receiver := node.child_by_field_name("receiver")) is not None:
         owner = _RECEIVER.search(text_of(receiver, source))
         return f"{owner[1]}.{text}" if owner else text
-    if node.type == "destructor_declaration":
-        return f"~{text}"
-    return text
+    return f"~{text}" if node.type == "destructor_declaration" else text
+
+
+def _unmarked_name(node: Node) -> Node | None:
+    """The name of a node whose grammar has no field for it."""
+    if node.type == "impl_item":
+        return node.child_by_field_name("type")
+    declarator = node.child_by_field_name("declarator")
+    if declarator is not None:
+        return _declared(declarator)
+    if node.type in _NAMELESS:
+        return None
+    name = next((child for child in node.named_children if child.type in _NAME_TYPES), None)
+    return name.named_child(0) if name is not None and name.type == "variable_declaration" else name
 
 
 def clean_name(text: str) -> str:
