@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Mapping, Sequence
 from math import log1p
 
 import numpy as np
@@ -60,7 +60,7 @@ def feature_matrix(question: Question, candidates: Sequence[Candidate], idf: Map
 
 
 def _score_features(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, float]) -> NDArray[np.float64]:
-    total = _weight(question.terms, question.terms, idf) or 1.0
+    total = sum(count * idf[term] for term, count in question.terms.items()) or 1.0
     scores = np.array([(c.sparse / total, c.dense, c.file_sparse / total, c.file_dense) for c in candidates])
     share = scores / np.maximum(scores.max(axis=0), 1e-9)
     return np.column_stack([scores[:, 0], share[:, 0], scores[:, 1], share[:, 1], scores[:, 2], share[:, 2], scores[:, 3]])
@@ -94,10 +94,12 @@ def _file_features(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
 
 
 def _word_features(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, float]) -> NDArray[np.float64]:
-    total = _weight(question.terms, question.terms, idf) or 1.0
+    weights = {term: count * idf[term] for term, count in question.terms.items()}
+    total = sum(weights.values()) or 1.0
 
-    def covers(part: Iterable[str]) -> float:
-        return _weight(question.terms, part, idf) / total
+    def covers(part: Sequence[str]) -> float:
+        shared = weights.keys() & part
+        return sum(weights[term] for term in shared) / total if shared else 0.0
 
     rows = []
     for candidate in candidates:
@@ -106,10 +108,10 @@ def _word_features(question: Question, candidates: Sequence[Candidate], idf: Map
         name_words = words(name)
         rows.append(
             (
-                _share(name_words, question.terms),
+                _share(name_words, weights),
                 covers(name_words),
                 covers(words(scope)),
-                _share(traits.stem_words, question.terms),
+                _share(traits.stem_words, weights),
                 covers(traits.stem_words),
                 covers(traits.folder_words),
             )
@@ -161,12 +163,8 @@ def _trait_features(question: Question, candidates: Sequence[Candidate]) -> NDAr
     return np.array(rows, float)
 
 
-def _share(part: Sequence[str], terms: Counter[str]) -> float:
+def _share(part: Sequence[str], terms: Container[str]) -> float:
     return sum(word in terms for word in part) / len(part) if part else 0.0
-
-
-def _weight(terms: Counter[str], part: Iterable[str], idf: Mapping[str, float]) -> float:
-    return sum(terms[word] * idf[word] for word in set(part) if word in terms)
 
 
 def _module(path: str) -> str:

@@ -36,6 +36,11 @@ POINTER = "current.json"
 INDEXED_FIELDS = ("name", "symbol", "file_name", "file_path", "language")
 DENSE: dict[Level, str] = {"chunk": "dense", "file": "file_dense"}
 SPARSE: dict[Level, str] = {"chunk": "sparse", "file": "file_sparse"}
+NO_GRAPH = 2**40
+"""Kilobytes of vectors from which a graph (HNSW) would be built: never. An exact scan of 200,000 vectors takes tens of
+milliseconds and misses nothing; building the graph takes longer than everything else in indexing."""
+PAYLOADS_KEPT = 20_000
+"""Of one generation in memory, about 40 MB: questions about a repository meet the same chunks again and again."""
 BATCH = 500
 LOCK_WAIT_SECONDS = 600.0
 
@@ -146,6 +151,7 @@ class EdgeGeneration:
         self.directory = directory
         self._lexicon: Lexicon | None = None
         self._manifest: Manifest | None = None
+        self._payloads: dict[int, dict[str, Any]] = {}
         self._once = threading.Lock()
         if not (directory / "shard").is_dir():
             raise FileNotFoundError(f"no {directory / 'shard'}")
@@ -182,8 +188,15 @@ class EdgeGeneration:
 
     def payloads(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Return the payload of each of ``ids``."""
-        records = self._shard.retrieve(list(ids), with_payload=True, with_vector=False)
-        return {int(record.id): record.payload or {} for record in records}
+        known = self._payloads
+        missing: list[Any] = [identifier for identifier in ids if identifier not in known]
+        if len(known) + len(missing) > PAYLOADS_KEPT:
+            known, missing = {}, list(ids)
+        if missing:
+            records = self._shard.retrieve(missing, with_payload=True, with_vector=False)
+            known.update({int(record.id): record.payload or {} for record in records})
+        self._payloads = known
+        return {identifier: known[identifier] for identifier in ids if identifier in known}
 
     def points(self, ids: Sequence[int]) -> dict[int, StoredPoint]:
         """Return whole points, vectors too."""
@@ -222,6 +235,7 @@ class EdgeWriter:
                 edge.EdgeConfig(
                     vectors={name: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Dot) for name in DENSE.values()},
                     sparse_vectors={name: edge.EdgeSparseVectorParams() for name in SPARSE.values()},
+                    optimizers=edge.EdgeOptimizersConfig(indexing_threshold=NO_GRAPH),
                     wal_enabled=False,
                 ),
             )

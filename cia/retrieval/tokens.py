@@ -37,6 +37,7 @@ def terms(text: str) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=1 << 17)
 def words(identifier: str) -> tuple[str, ...]:
     """Return the stems of the words in a name or path, stop words kept: ``to_dict`` is ``to``, ``dict``."""
     return tuple(stem(part.lower()) for part in _PARTS.findall(identifier))
