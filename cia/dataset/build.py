@@ -54,15 +54,14 @@ def build(
     names = sorted(set(repos)) if repos is not None else [snapshot.repo for snapshot in corpus.snapshots()]
     pairs: list[QuestionAnswerPair] = []
     left_out: Counter[str] = Counter()
-    held: dict[str, int] = {}
     for number, name in enumerate(names):
         progress("asking about the code", number, len(names))
         code = read_code_base(corpus.get(name), settings.chunking)
         made = _pairs_of(code, settings.dataset, left_out)
-        held[f"{code.repo}@{code.commit}"] = len(made)
         pairs += made
     if not pairs:
         raise InputError("there is nothing to ask about: index a repository with documented functions or classes first")
+    pairs = _without_shared_questions(pairs, left_out)
     train, evaluation = ([pair for pair in pairs if pair.split == split] for split in ("train", "evaluation"))
     check_no_leak(train, evaluation)
     report = DatasetReport(
@@ -71,8 +70,8 @@ def build(
         kinds={
             split: dict(sorted(Counter(p.kind for p in pairs if p.split == split).items())) for split in ("train", "evaluation")
         },
-        repos=held,
-        left_out=dict(sorted(left_out.items())),
+        repos=dict(Counter(f"{pair.repo}@{pair.commit}" for pair in pairs)),
+        left_out={reason: count for reason, count in sorted(left_out.items()) if count},
     )
     with replace_directory(directory) as staging:
         _write_lines(staging / TRAIN_FILE, train)
@@ -177,7 +176,15 @@ def _definitions(pair: QuestionAnswerPair) -> set[str]:
 
 
 def _question(pair: QuestionAnswerPair) -> set[str]:
-    return {f"{pair.repo}: {pair.question}"}
+    return {" ".join(pair.question.lower().split())}
+
+
+def _without_shared_questions(pairs: list[QuestionAnswerPair], left_out: Counter[str]) -> list[QuestionAnswerPair]:
+    """Drop from training what is asked in the same words in the evaluation set, which two repositories may do."""
+    evaluated = set().union(*(_question(pair) for pair in pairs if pair.split == "evaluation"))
+    kept = [pair for pair in pairs if pair.split == "evaluation" or not _question(pair) & evaluated]
+    left_out["asked on both sides"] += len(pairs) - len(kept)
+    return kept
 
 
 def _write_lines(path: Path, pairs: Sequence[QuestionAnswerPair]) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cia.dataset.build import check_no_leak, split_of
 from cia.dataset.definitions import name_of, read_code_base
 from cia.dataset.pair import QuestionAnswerPair
 from cia.errors import InputError, OperationError
+from cia.evaluation.evaluate import find_leaks
 from cia.retrieval import Indexer, Retriever
 from cia.retrieval.result import SearchResult
 from cia.settings import Settings, load_settings
@@ -162,6 +164,23 @@ def test_a_leak_between_the_sides_is_refused(built):
     check_no_leak(train, evaluation)
     with pytest.raises(OperationError, match="both the training and the evaluation set"):
         check_no_leak([*train, evaluation[0]], evaluation)
+
+
+def test_a_question_that_two_repositories_share_is_never_on_both_sides(built, tmp_path):
+    settings, _ = built
+    twin = tmp_path / "twin"
+    for noun in NOUNS:
+        (twin / "pkg").mkdir(parents=True, exist_ok=True)
+        (twin / "pkg" / f"other_{noun}.py").write_text(module(noun), encoding="utf-8")
+    both = settings.model_copy(update={"home": tmp_path / "home"})
+    corpus = Corpus(both)
+    corpus.add(str(twin), name="twin")
+    shutil.copytree(settings.home / "corpus" / "trade", both.home / "corpus" / "trade")
+    report = build(both, corpus, None, tmp_path / "dataset")
+    train, evaluation = (load(tmp_path / "dataset" / f"{name}.jsonl") for name in ("train", "evaluation"))
+    assert find_leaks(evaluation, train) == ()
+    assert report.left_out["asked on both sides"] > 0
+    assert sum(report.repos.values()) == len(train) + len(evaluation)
 
 
 def test_a_line_that_is_no_pair_is_named(tmp_path):
