@@ -28,7 +28,10 @@ def test_markdown_is_cut_at_headings_and_named_by_their_path() -> None:
 
 
 def test_fences_front_matter_rules_and_tables_are_no_headings() -> None:
-    source = "---\ntitle: x\n---\n# A\n\n```sh\n# not\n~~~\n# not\n```\n\n~~~\n```\n# not\n~~~\n\n---\n\n    # code\n\n- item\n---\n#hash\n"
+    source = (
+        "---\ntitle: x\n---\n# A\n\n```sh\n# not\n~~~\n# not\n```\n\n"
+        "~~~\n```\n# not\n~~~\n\n---\n\n    # code\n\n- item\n---\n#hash\n"
+    )
     assert {chunk.symbol for chunk in chunks_of("a.md", source)} == {"", "A"}
 
 
