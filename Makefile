@@ -1,7 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both set up what they need.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 SHELL := /bin/bash
-export OMP_NUM_THREADS ?= 2
 
 VENV := .venv
 VLLM := .venv-vllm
