@@ -106,7 +106,7 @@ def _cut(lines: list[bytes], node: Definition) -> None:
     first, last = docstring.lineno - 1, (docstring.end_lineno or docstring.lineno) - 1
     before = lines[first][: docstring.col_offset]
     after = lines[last][docstring.end_col_offset :]
-    if len(node.body) == 1 or before.strip() or after.split(b"#")[0].strip():
+    if len(node.body) == 1 or after.split(b"#")[0].strip():
         lines[first : last + 1] = [before + b"..." + after]
     else:
         del lines[first : last + 1]

@@ -56,7 +56,7 @@ def test_a_line_that_is_no_question_is_named(tmp_path: Path) -> None:
 
 def test_places_are_completed_to_paths_of_the_tree_and_lost_ones_left_out() -> None:
     question = Question("q", "where?", (Place("client.py", 1, 2), Place("gone.py")))
-    (found,) = placed([question], ["src/pkg/client.py", "src/pkg/_client.py"])
+    (found,) = placed([question], ["pkg/_client.py", "src/pkg/client.py"])
     assert found.relevant == (Place("src/pkg/client.py", 1, 2),)
     assert placed([Question("q", "where?", (Place("gone.py"),))], ["src/pkg/client.py"]) == ()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.retrieval.questions_commit import Commit, git, question_of, questions_from, write_tree
+from benchmarks.retrieval.source_files import is_test
 from cia.errors import SourceError
 
 PRESENT = frozenset({"pool.py", "client.py", "tests/test_pool.py"})
@@ -46,6 +47,22 @@ def test_a_commit_that_changes_nothing_but_tests_asks_for_them() -> None:
 )
 def test_routine_commits_ask_nothing(asked: Commit) -> None:
     assert question_of(asked, PRESENT) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "test"),
+    [
+        ("tests/shop.py", True),
+        ("t/unit/shop.py", True),
+        ("src/shop_test.go", True),
+        ("src/test/java/ShopTest.java", True),
+        ("conftest.py", True),
+        ("src/click/testing.py", False),
+        ("shop/contest.py", False),
+    ],
+)
+def test_tests_are_known_by_the_customs_of_their_language(path: str, test: bool) -> None:
+    assert is_test(path) is test
 
 
 @pytest.fixture(scope="module")

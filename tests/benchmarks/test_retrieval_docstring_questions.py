@@ -21,6 +21,8 @@ class Pool:
 
     def take(self): "Hand out the connection that was idle longest."
 
+    def drop(self): "Close the connection that was idle longest."; self.idle -= 1
+
     def _hide(self):
         """Nobody outside of this class ever calls this one."""
         return 1
@@ -49,6 +51,7 @@ def test_questions_know_the_lines_of_their_definition_after_the_cut() -> None:
         "Keeps connections open so that they can be used again.": b"class Pool:",
         "Return how many connections are open right now.": b"@property",
         "Hand out the connection that was idle longest.": b"def take(self): ...",
+        "Close the connection that was idle longest.": b"def drop(self): ...; self.idle -= 1",
         "Put a pool.Connection back into the pool.": b"async def give(self, connection):",
     }
     last_lines = {question: lines[end - 1].strip() for question, _, end in described}

@@ -51,7 +51,7 @@ def test_the_second_result_scores_half_and_the_eleventh_nothing() -> None:
 def test_commits_are_ranked_by_the_first_result_of_each_file() -> None:
     results = [Found("a.py", 1, 9), Found("a.py", 10, 19), Found("b.py", 1, 9), Found("a.py", 20, 29), Found("c.py", 1, 9)]
     ranking = ranked("commit", results)
-    assert [found.path for found in ranking] == ["a.py", "b.py", "c.py"]
+    assert ranking == [results[0], results[2], results[4]]
     question = Question("q", "change b and c", (Place("c.py"), Place("b.py")))
     assert score("commit", question, ranking)["MRR@10"] == 0.5
 
