@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -24,6 +25,8 @@ from cia.retrieval.tokens import term_ids
 from cia.settings import Settings
 
 MAX_LIMIT = 100
+NOTICE_SECONDS = 1.0
+"""For so long it is taken for granted that a working tree is where it was."""
 EXACT_MATCHES = 50
 BEST_FILES = 10
 CHUNKS_OF_BEST_FILES = 40
@@ -39,6 +42,7 @@ class Retriever:
         self._lock = threading.Lock()
         self._open: dict[str, tuple[object, Generation]] = {}
         self._embedder: Embedder | None = None
+        self._moved: dict[str, tuple[float, str | None]] = {}
 
     def search(
         self,
@@ -171,15 +175,18 @@ class Retriever:
         return candidates
 
     def _notices(self, repos: set[str]) -> tuple[str, ...]:
-        notices = []
-        for repo in sorted(repos):
+        return tuple(notice for repo in sorted(repos) if (notice := self._notice(repo)))
+
+    def _notice(self, repo: str) -> str | None:
+        """What there is to say about ``repo``; looking through its working tree is done once in a while only."""
+        checked, notice = self._moved.get(repo, (-NOTICE_SECONDS, None))
+        if time.monotonic() - checked >= NOTICE_SECONDS:
             try:
-                snapshot = self._corpus.get(repo)
+                notice = self._corpus.moved_past(self._corpus.get(repo))
             except NotIndexedError:
-                continue
-            if moved := self._corpus.moved_past(snapshot):
-                notices.append(moved)
-        return tuple(notices)
+                notice = None
+            self._moved[repo] = (time.monotonic(), notice)
+        return notice
 
 
 def _condition(generation: Generation, asked: Query) -> Condition | None:

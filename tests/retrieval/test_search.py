@@ -103,7 +103,10 @@ def test_a_limit_outside_the_range_is_refused(retriever: Retriever, limit: int) 
         retriever.search("cart", limit=limit)
 
 
-def test_a_search_says_when_the_working_tree_has_moved_on(retriever: Retriever, shop: Path) -> None:
+def test_a_search_says_when_the_working_tree_has_moved_on(
+    retriever: Retriever, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cia.retrieval.retriever.NOTICE_SECONDS", 0.0)
     assert retriever.search("cart").notices == ()
     (shop / "shop" / "cart.py").write_text("class Cart:\n    pass\n")
     assert len(retriever.search("cart").notices) == 1
