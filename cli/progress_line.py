@@ -49,6 +49,7 @@ def _lines(title: str) -> Progress:
         if stage == last_stage and time.monotonic() - last_time < QUIET_SECONDS:
             return
         last_stage, last_time = stage, time.monotonic()
-        print(f"{title}: {stage}{f' {done}/{total}' if total else ''}", file=sys.stderr, flush=True)
+        count = f" {done}/{total}" if total else f" {done}" if done else ""
+        print(f"{title}: {stage}{count}", file=sys.stderr, flush=True)
 
     return progress

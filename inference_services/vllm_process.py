@@ -147,7 +147,7 @@ class VllmProcess:
         wanted = {self._settings.model.base_model, *self._adapters}
         while not self._stopping.is_set():
             seconds = time.monotonic() - begun
-            self._progress("starting vLLM", int(seconds), 0)
+            self._progress("starting, seconds so far", int(seconds), 0)
             if not self.is_running():
                 raise OperationError(f"vLLM could not start: {self._last_words()}")
             if seconds > limit:
