@@ -31,6 +31,7 @@ def build_dataset(
 
     from components.dataset_artifacts import write_dataset
     from components.step import Step, settings_with
+    from components.tables import record_metrics
 
     with Step("build_dataset") as step:
         settings = settings_with(dataset=dataset)
@@ -38,8 +39,7 @@ def build_dataset(
         report, digest = write_dataset(
             settings, names, Path(train.path), Path(evaluation.path), Path(summary.path), progress=step.progress
         )
-        for split, count in report.splits.items():
-            metrics.log_metric(f"{split}_pairs", count)
+        record_metrics(metrics, {f"{split}_pairs": count for split, count in report.splits.items()})
         train.metadata.update({"index": index, "code": code, "sha256": digest})
         step.summary = f"{report.splits['train']} pairs to train on, {report.splits['evaluation']} to evaluate with"
     return digest

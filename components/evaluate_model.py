@@ -38,6 +38,7 @@ def evaluate_model(
 
     from components.evaluation_artifacts import compare_with_baseline
     from components.step import Step, settings_with
+    from components.tables import record_metrics
 
     with Step("evaluate_model") as step:
         settings = settings_with(evaluation=evaluation)
@@ -53,8 +54,7 @@ def evaluate_model(
         verdict.save(Path(scores.path))
         Path(report.path).write_text(verdict.markdown, encoding="utf-8")
         Path(page.path).write_text(verdict.html, encoding="utf-8")
-        for name, value in verdict.candidate.means.items():
-            metrics.log_metric(name, round(value, 4))
+        record_metrics(metrics, {name: round(value, 4) for name, value in verdict.candidate.means.items()})
         scores.metadata.update({"index": index, "data_digest": data_digest, "baseline": baseline or "extractive", "code": code})
         step.summary = verdict.decision.reason
     return verdict.decision.promoted

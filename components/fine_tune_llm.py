@@ -32,6 +32,7 @@ def fine_tune_llm(
     from pathlib import Path
 
     from components.step import Step, settings_with
+    from components.tables import record_metrics
     from components.training_artifacts import train_adapter
 
     with Step("fine_tune_llm") as step:
@@ -40,8 +41,7 @@ def fine_tune_llm(
         chosen = base or settings.training.base_model
         tuned = train_adapter(settings, names, chosen, Path(train.path), Path(adapter.path), step.progress)
         Path(loss_curve.path).write_text(tuned.loss_plot, encoding="utf-8")
-        for name, value in tuned.metrics.items():
-            metrics.log_metric(name, value)
+        record_metrics(metrics, tuned.metrics)
         adapter.metadata.update(
             {"base": str(tuned.base), "run_id": tuned.run_id, "data_digest": data_digest, "code": code, "framework": "peft"}
         )

@@ -21,7 +21,7 @@ def index_code(repos: list, metrics: Output[Metrics], summary: Output[Markdown])
     from cia.retrieval import Indexer, Retriever
     from cia.settings import load_settings
     from components.step import Step
-    from components.tables import markdown_table
+    from components.tables import markdown_table, record_metrics
 
     with Step("index_code") as step:
         settings = load_settings()
@@ -42,7 +42,7 @@ def index_code(repos: list, metrics: Output[Metrics], summary: Output[Markdown])
             retriever.close()
         table = markdown_table(("repository", "query", "place", "symbol", "score"), rows)
         replace_text(Path(summary.path), f"# What a search finds\n\n{table}")
-        metrics.log_metric("files", sum(report.files for report in reports))
-        metrics.log_metric("chunks", sum(report.chunks for report in reports))
+        counts = {"files": sum(report.files for report in reports), "chunks": sum(report.chunks for report in reports)}
+        record_metrics(metrics, counts)
         step.summary = ", ".join(f"{report.name}: {report.chunks} chunks, {report.added} new" for report in reports)
     return fingerprint

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import yaml
 from kfp import compiler
 
-from cia.durable_files import replace_bytes
+from cia.durable_files import replace_text
 from cia.settings import Settings
 from pipelines.definitions import INDEX_PIPELINE_NAME, PIPELINE_NAME, define_code_assistant_pipeline, define_index_pipeline
 from pipelines.placement import place_on_kubeflow
@@ -24,6 +25,11 @@ def compile_pipelines(settings: Settings, directory: Path) -> list[Path]:
             compiled = Path(staging) / f"{name}.yaml"
             compiler.Compiler().compile(define(settings, place), str(compiled))
             target = directory / compiled.name
-            replace_bytes(target, compiled.read_bytes())
+            replace_text(target, _in_stable_order(compiled.read_text(encoding="utf-8")))
             packages.append(target)
     return packages
+
+
+def _in_stable_order(package: str) -> str:
+    """Return the package with its keys sorted: kfp writes default values in an order that differs from process to process."""
+    return yaml.safe_dump_all(yaml.safe_load_all(package), sort_keys=True, width=120)
