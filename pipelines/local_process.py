@@ -7,6 +7,7 @@ It is a process of its own because kfp.local writes every step's output to stdou
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import warnings
 from pathlib import Path
@@ -18,6 +19,8 @@ def main(arguments_json: str) -> None:
     """Run the pipeline once; the exit code is 1 when a step failed."""
     # kfp warns of images without 'python' in the name, and of settings that have no effect locally.
     warnings.filterwarnings("ignore", category=RuntimeWarning)
+    # kfp tells of a cached step through the root logger, which shows nothing by default.
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     warnings.filterwarnings("ignore", category=FutureWarning)
     settings = load_settings()
     from kfp import local
