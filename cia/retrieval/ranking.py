@@ -8,7 +8,7 @@ banish them.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -57,6 +57,8 @@ WEIGHTS: dict[str, tuple[float, float, float]] = {
     "lines": (-0.01, 0.37, 0.85),
 }
 _MATRIX = np.array([WEIGHTS[feature] for feature in FEATURES])
+_WITHIN_A_FILE = np.array([max(WEIGHTS[feature]) if feature == "named" else WEIGHTS[feature][0] for feature in FEATURES])
+"""A definition that is named stands for its file, also where a sentence that describes one would not name it."""
 
 SPREAD = 2.0
 """What each better chunk of the same file costs a chunk when places are asked for: enough that ten results show several files,
@@ -68,10 +70,26 @@ def rank(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, 
     if not candidates:
         return []
     intent = intent_of(question)
-    scores = feature_matrix(question, candidates, idf) @ (_MATRIX @ np.array(intent))
+    features = feature_matrix(question, candidates, idf)
+    scores = features @ (_MATRIX @ np.array(intent))
     for candidate, score in zip(candidates, scores.tolist(), strict=True):
         candidate.score = score
+    _show_the_definition(candidates, (features @ _WITHIN_A_FILE).tolist())
     return _spread(sorted(candidates, key=_order), intent)
+
+
+def _show_the_definition(candidates: Sequence[Candidate], suits: Sequence[float]) -> None:
+    """Hand the scores that a file's chunks got to those same chunks, the best score to the one that suits the question best.
+
+    The weights of changes and places were fitted on whole files: they say which file is right, not which chunk of it.
+    """
+    files: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for number, candidate in enumerate(candidates):
+        files[candidate.repo, candidate.file_path].append(number)
+    for members in files.values():
+        scores = sorted((candidates[number].score for number in members), reverse=True)
+        for number, score in zip(sorted(members, key=lambda number: -suits[number]), scores, strict=True):
+            candidates[number].score = score
 
 
 def _spread(ordered: Sequence[Candidate], intent: Intent) -> list[Candidate]:

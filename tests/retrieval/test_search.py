@@ -48,6 +48,40 @@ def test_a_sentence_finds_the_definition_that_it_describes(retriever: Retriever)
     assert first(retriever, "Return whether the given password is the right one.") == "User.check_password"
 
 
+EDITOR = """class ProgressBar:
+    def __init__(self, width, file, color, open_file, editor_width):
+        self.width = width
+        self.file = file
+        self.color = color
+        self.open_file = open_file
+        self.editor_width = editor_width
+        self.lines = []
+        self.finished = False
+        self.started = None
+        self.label = ""
+        self.bar = "opens in an editor"
+
+
+class Editor:
+    def edit(self, text):
+        return self.launch(text)
+
+    def launch(self, text):
+        return text
+"""
+
+
+@pytest.mark.parametrize("question", ["how does it open an editor", "where is text edited in an editor?"])
+def test_a_question_shows_the_chunk_it_is_about_and_not_the_longest_of_the_file(
+    settings: Settings, tmp_path: Path, question: str
+) -> None:
+    (tmp_path / "term").mkdir()
+    (tmp_path / "term" / "ui.py").write_text(EDITOR)
+    (tmp_path / "term" / "colors.py").write_text("def style(text, color):\n    return color + text\n")
+    Indexer(settings).index(str(tmp_path / "term"), name="term")
+    assert first(Retriever(settings), question).startswith("Editor")
+
+
 def test_tests_are_found_when_they_are_asked_for(retriever: Retriever) -> None:
     assert retriever.search("test that a negative quantity fails").results[0].file_path == "tests/test_cart.py"
     assert retriever.search("how is an item added to the cart").results[0].file_path == "shop/cart.py"
