@@ -55,7 +55,8 @@ def run_locally(settings: Settings, observe: Observer | None = None) -> RunResul
         arguments = json.dumps(pipeline_arguments(settings))
         run = Leashed(
             [sys.executable, "-u", "-m", "pipelines.local_process", arguments],
-            environment=for_child_process(settings, state),
+            # Two threads that a busy machine keeps apart wait for each other many times longer than one works alone.
+            environment={"OMP_NUM_THREADS": "1"} | for_child_process(settings, state),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
