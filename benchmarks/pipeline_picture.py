@@ -1,6 +1,6 @@
 """Draw the compiled pipeline as the picture in the README.
 
-    python -m benchmarks.pipeline_picture            writes docs/pipeline.svg
+    python -m benchmarks.pipeline_picture            writes docs/pipeline.png
 
 The boxes and arrows are read from the compiled package, not drawn by hand.
 """
@@ -16,7 +16,7 @@ import yaml
 from cia.settings import load_settings
 from pipelines import compile_pipelines
 
-TARGET = Path(__file__).resolve().parent.parent / "docs" / "pipeline.svg"
+TARGET = Path(__file__).resolve().parent.parent / "docs" / "pipeline.png"
 BOX_WIDTH, BOX_HEIGHT = 0.82, 0.42
 INK, CACHED, FRESH = "#1c2430", "#dcebe2", "#eef1f5"
 
@@ -54,9 +54,7 @@ def draw(tasks: dict[str, tuple[list[str], bool]], target: Path) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     depths = {name: _depth(name, tasks) for name in tasks}
-    with matplotlib.rc_context(
-        {"svg.hashsalt": "pipeline", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10}
-    ):
+    with matplotlib.rc_context({"font.family": "sans-serif", "font.size": 10}):
         figure = Figure(figsize=(1.75 * (max(depths.values()) + 1), 1.5), layout="constrained")
         axes = figure.subplots()
         for name, (before, cached) in tasks.items():
@@ -79,8 +77,7 @@ def draw(tasks: dict[str, tuple[list[str], bool]], target: Path) -> None:
         axes.set_ylim(-0.4, 1.15)
         axes.axis("off")
         target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target, metadata={"Date": None})
-        figure.savefig(target.with_suffix(".png"), dpi=110)
+        figure.savefig(target, dpi=110)
 
 
 if __name__ == "__main__":
