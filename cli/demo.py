@@ -38,9 +38,8 @@ def demo() -> None:
     settings = load_settings()
     started = time.monotonic()
     print(f"1. The pipeline on {' and '.join(settings.corpus.sources)}, through kfp.local")
-    _run_pipeline(settings)
-    verdict = _verdict(settings)
-    print(f"\n2. The gate\n   {verdict}")
+    registered = _run_pipeline(settings)
+    print(f"\n2. The gate\n   {registered}\n   {_who_answers(settings)}")
     with contextlib.ExitStack() as running:
         print("\n3. Serving")
         vllm_url = running.enter_context(_vllm(settings))
@@ -57,28 +56,24 @@ def demo() -> None:
             print("\nstopping")
 
 
-def _run_pipeline(settings: Settings) -> None:
+def _run_pipeline(settings: Settings) -> str:
+    """Run it, and return what became of this run's candidate, which a reused run may have registered long ago."""
     from cli.run_display import run_display
     from pipelines import run_locally
 
     with run_display() as display:
         result = run_locally(settings, observe=display)
     print(f"   {len(result.steps)} steps in {result.seconds:.0f} s; all output is in {result.log}")
+    return result.steps["register_model"]
 
 
-def _verdict(settings: Settings) -> str:
-    """Say which version answers and why, in one or two sentences."""
+def _who_answers(settings: Settings) -> str:
     from cia.registry import Registry
 
-    registry = Registry(settings)
-    newest = registry.list()[0]
-    production = registry.production()
-    said = f"candidate {newest.served_name}: {newest.reason}"
+    production = Registry(settings).production()
     if production is None:
-        return (
-            f"{said}\n   Nothing is in Production: the answers below are extractive, quoted from the code, written by no model."
-        )
-    return f"{said}\n   {production.served_name} is in Production and answers below."
+        return "Nothing is in Production: the answers below are extractive, quoted from the code, written by no model."
+    return f"{production.served_name} answers below; where it cannot, the answer is extractive and the reason stands beside it."
 
 
 @contextlib.contextmanager
@@ -131,6 +126,8 @@ def _ask(address: str, question: str) -> None:
         raise OperationError(f"{address}/v1/ask answered {reply.status_code}: {reply.text[:300]}")
     answer: dict[str, Any] = json.loads(reply.text)
     answered_by = answer["model"] if answer["mode"] == "llm" else "extractive"
+    if answer["fallback_reason"]:
+        answered_by += f": {answer['fallback_reason']}"
     print(f"\n   ? {question}\n     [{answered_by}]")
     for line in answer["answer"].splitlines():
         print(f"     {line}")

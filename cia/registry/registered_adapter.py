@@ -35,11 +35,6 @@ class RegisteredAdapter:
         """``code-assistant:3``: the model name that clients of vLLM ask for."""
         return f"{self.name}:{self.version}"
 
-    @property
-    def base_path(self) -> str:
-        """The folder or hub name of the base model."""
-        return self.base_model
-
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return asdict(self)

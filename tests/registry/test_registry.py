@@ -40,7 +40,7 @@ def test_a_version_keeps_its_scores_and_verdict(
 
     assert [adapter.version for adapter in registry.list()] == [2, 1]
     assert first.served_name == "code-assistant:1"
-    assert (first.gate, first.scores, first.base_path) == ("passed", {"faithfulness": 0.75}, str(base))
+    assert (first.gate, first.scores, first.base_model) == ("passed", {"faithfulness": 0.75}, str(base))
     assert (second.gate, second.reason) == ("failed", FAILED.reason)
     assert first.tags["data_hash"] == "d" * 64
     assert registry.production() is None
