@@ -26,7 +26,7 @@ from cia.progress import Progress, silent
 from cia.retrieval.document import Document, document_of, model_text
 from cia.retrieval.embedding import Embedder, open_embedder
 from cia.retrieval.open_store import open_store
-from cia.retrieval.sparse import Lexicon, document_vector, file_vector
+from cia.retrieval.sparse import Lexicon, document_vectors, file_vectors
 from cia.retrieval.store import (
     SCHEMA_VERSION,
     Generation,
@@ -190,19 +190,21 @@ class Indexer:
         for file in batch:
             chunks = chunk_file(file.path, snapshot.blob_path(file.blob).read_bytes(), self._settings.chunking)
             chunked.append((file, chunks, [document_of(chunk) for chunk in chunks]))
-        vectors = self._immediate_vectors([document for _, _, documents in chunked for document in documents])
+        documents_of_all = [document for _, _, documents in chunked for document in documents]
+        vectors = self._immediate_vectors(documents_of_all)
+        terms = iter(document_vectors(documents_of_all))
+        terms_of_files = file_vectors([documents for _, _, documents in chunked])
         points: list[StoredPoint] = []
-        for file, chunks, documents in chunked:
+        for (file, chunks, _), terms_of_file in zip(chunked, terms_of_files, strict=True):
+            hashes = [chunk.content_hash for chunk in chunks]
             of_file = [
-                StoredPoint(
-                    identifier, "chunk", next(vectors, _known(old, identifier)), document_vector(document), payload_of(chunk)
-                )
-                for identifier, chunk, document in zip(chunk_ids(chunks), chunks, documents, strict=True)
+                StoredPoint(identifier, "chunk", next(vectors, _known(old, identifier)), next(terms), payload_of(chunk, content))
+                for identifier, chunk, content in zip(chunk_ids(hashes), chunks, hashes, strict=True)
             ]
-            if documents:
+            if chunks:
                 payload = {"file_path": file.path, "language": chunks[0].language}
                 mean = mean_vector([point.dense for point in of_file])
-                of_file.append(StoredPoint(file_point_id(file.path), "file", mean, file_vector(documents), payload))
+                of_file.append(StoredPoint(file_point_id(file.path), "file", mean, terms_of_file, payload))
             files[file.path] = (file.blob, tuple(point.id for point in of_file))
             points += of_file
         return points
@@ -282,18 +284,17 @@ def compare(snapshot: Snapshot, manifest: Manifest) -> Changes:
     )
 
 
-def chunk_ids(chunks: Sequence[Chunk]) -> list[int]:
-    """Return a 63-bit id for each chunk of one file: of its content, and of which one it is among equal ones."""
+def chunk_ids(hashes: Sequence[str]) -> list[int]:
+    """Return a 63-bit id for each chunk of one file: of its content's hash, and of which one it is among equal ones."""
     seen: Counter[str] = Counter()
     ids = []
-    for chunk in chunks:
-        content = chunk.content_hash
+    for content in hashes:
         ids.append(point_id(f"{content}\0{seen[content]}"))
         seen[content] += 1
     return ids
 
 
-def payload_of(chunk: Chunk) -> dict[str, Any]:
+def payload_of(chunk: Chunk, content_hash: str) -> dict[str, Any]:
     """Return what is stored beside the vectors: the chunk's metadata, its text, and the keys of exact look-ups."""
     return {
         "file_path": chunk.file_path,
@@ -304,7 +305,7 @@ def payload_of(chunk: Chunk) -> dict[str, Any]:
         "kind": chunk.kind,
         "symbol": chunk.symbol,
         "name": chunk.symbol.rpartition(".")[2].lower(),
-        "content_hash": chunk.content_hash,
+        "content_hash": content_hash,
         "signature": chunk.signature,
         "calls": list(chunk.calls),
         "parents": list(chunk.parents),

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cia.retrieval.document import Document
+from cia.retrieval.document import Document, Postings
 from cia.retrieval.tokens import term_ids
 
 K1 = 1.2
@@ -41,40 +42,45 @@ class SparseTerms:
     weights: NDArray[np.float32]
 
 
-def document_vector(document: Document) -> SparseTerms:
-    """Return the weights of a chunk's terms, between 0 and ``K1 + 1``."""
-    frequency = _normalised(document.body, BODY_LENGTH)
-    for field, weight in FIELD_WEIGHTS.items():
-        for term in set(getattr(document, field)):
-            frequency[term] = frequency.get(term, 0.0) + weight
-    return _saturated(frequency)
+def document_vectors(documents: Sequence[Document]) -> list[SparseTerms]:
+    """Return for each chunk the weights of its terms, between 0 and ``K1 + 1``."""
+    parts = [(Postings.of_fields([set(getattr(d, field)) for d in documents]), weight) for field, weight in FIELD_WEIGHTS.items()]
+    return _saturated([document.body for document in documents], BODY_LENGTH, parts)
 
 
-def file_vector(documents: Sequence[Document]) -> SparseTerms:
-    """Return the weights of the terms of a whole file, from its chunks."""
-    body: Counter[str] = Counter()
-    for document in documents:
-        body.update(document.body)
-    frequency = _normalised(body, FILE_LENGTH)
-    for term in set(documents[0].path) if documents else ():
-        frequency[term] = frequency.get(term, 0.0) + FILE_PATH_WEIGHT
-    return _saturated(frequency)
+def file_vectors(files: Sequence[Sequence[Document]]) -> list[SparseTerms]:
+    """Return the weights of the terms of whole files, each given as its chunks."""
+    bodies: list[Counter[int]] = []
+    for documents in files:
+        bodies.append(Counter())
+        for document in documents:
+            bodies[-1].update(document.body)
+    paths = Postings.of_fields([set(documents[0].path) if documents else () for documents in files])
+    return _saturated(bodies, FILE_LENGTH, [(paths, FILE_PATH_WEIGHT)])
 
 
-def _normalised(body: Counter[str], usual_length: float) -> dict[str, float]:
-    norm = 1.0 - BODY_B + BODY_B * body.total() / usual_length
-    return {term: count / norm for term, count in body.items()}
-
-
-def _saturated(frequency: Mapping[str, float]) -> SparseTerms:
-    merged: dict[int, float] = {}
-    for identifier, value in zip(term_ids(frequency), frequency.values(), strict=True):
-        merged[identifier] = merged.get(identifier, 0.0) + value
-    ids = np.fromiter(merged, dtype=np.uint32, count=len(merged))
-    tf = np.fromiter(merged.values(), dtype=np.float32, count=len(merged))
-    order = np.argsort(ids)
-    tf = tf[order]
-    return SparseTerms(ids[order], tf * np.float32(K1 + 1.0) / (tf + np.float32(K1)))
+def _saturated(
+    bodies: Sequence[Mapping[int, int]], usual_length: float, fields: Sequence[tuple[Postings, float]]
+) -> list[SparseTerms]:
+    body = Postings.of_bodies(bodies)
+    lengths = np.bincount(body.owners, body.counts, len(bodies))
+    norms = 1.0 - BODY_B + BODY_B * lengths / usual_length
+    owners = np.concatenate([body.owners, *(field.owners for field, _ in fields)])
+    ids = np.concatenate([body.ids, *(field.ids for field, _ in fields)])
+    frequencies = np.concatenate(
+        [body.counts / norms[body.owners], *(np.full(len(field.ids), weight) for field, weight in fields)]
+    )
+    if not len(ids):
+        return [SparseTerms(np.empty(0, np.uint32), np.empty(0, np.float32)) for _ in bodies]
+    keys = owners << 32 | ids
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    firsts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    tf = np.add.reduceat(frequencies[order], firsts).astype(np.float32)
+    weights = tf * np.float32(K1 + 1.0) / (tf + np.float32(K1))
+    merged, distinct = keys[firsts], (keys[firsts] & 0xFFFFFFFF).astype(np.uint32)
+    ends = np.searchsorted(merged, np.arange(len(bodies) + 1) << 32).tolist()
+    return [SparseTerms(distinct[start:end], weights[start:end]) for start, end in pairwise(ends)]
 
 
 class Lexicon:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cia.retrieval.sparse import Lexicon, SparseTerms
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when what a stored point holds changes: an index of another version is made anew, never misread."""
 
 

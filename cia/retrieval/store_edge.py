@@ -33,7 +33,10 @@ from cia.retrieval.sparse import Lexicon, SparseTerms
 from cia.retrieval.store import Condition, Generation, GenerationWriter, IndexedRepository, Level, Manifest, StoredPoint
 
 POINTER = "current.json"
-INDEXED_FIELDS = ("name", "symbol", "file_name", "file_path", "language")
+INDEXED_FIELDS = ("name", "file_name", "file_path", "language")
+WHOLE_PAYLOAD = "whole"
+"""Beside the indexed fields a point holds its payload as one string of JSON: the engine takes values one by one, and taking
+a dozen of them costs more than all the rest of storing a point."""
 DENSE: dict[Level, str] = {"chunk": "dense", "file": "file_dense"}
 SPARSE: dict[Level, str] = {"chunk": "sparse", "file": "file_sparse"}
 NO_GRAPH = 2**40
@@ -193,14 +196,14 @@ class EdgeGeneration:
         if len(known) + len(missing) > PAYLOADS_KEPT:
             known, missing = {}, list(ids)
         if missing:
-            records = self._shard.retrieve(missing, with_payload=True, with_vector=False)
-            known.update({int(record.id): record.payload or {} for record in records})
+            records = self._shard.retrieve(missing, with_payload=[WHOLE_PAYLOAD], with_vector=False)
+            known.update({int(record.id): _payload(record) for record in records})
         self._payloads = known
         return {identifier: known[identifier] for identifier in ids if identifier in known}
 
     def points(self, ids: Sequence[int]) -> dict[int, StoredPoint]:
         """Return whole points, vectors too."""
-        records = self._shard.retrieve(list(ids), with_payload=True, with_vector=True)
+        records = self._shard.retrieve(list(ids), with_payload=[WHOLE_PAYLOAD], with_vector=True)
         return {int(record.id): _stored_point(record) for record in records}
 
     def _nearest(
@@ -302,7 +305,9 @@ def _edge_point(point: StoredPoint) -> edge.Point:
     vector: dict[str, Any] = {SPARSE[point.level]: _sparse(point.sparse)}
     if point.dense is not None:
         vector[DENSE[point.level]] = point.dense.tolist()
-    return edge.Point(point.id, vector, point.payload)
+    payload = {field: point.payload[field] for field in INDEXED_FIELDS if field in point.payload}
+    payload[WHOLE_PAYLOAD] = json.dumps(point.payload)
+    return edge.Point(point.id, vector, payload)
 
 
 def _stored_point(record: edge.Record) -> StoredPoint:
@@ -314,8 +319,13 @@ def _stored_point(record: edge.Record) -> StoredPoint:
         level,
         None if dense is None else np.asarray(dense, np.float32),
         SparseTerms(np.asarray(sparse.indices, np.uint32), np.asarray(sparse.values, np.float32)),
-        record.payload or {},
+        _payload(record),
     )
+
+
+def _payload(record: edge.Record) -> dict[str, Any]:
+    whole: dict[str, Any] = json.loads((record.payload or {})[WHOLE_PAYLOAD])
+    return whole
 
 
 def _sparse(terms: SparseTerms) -> edge.SparseVector:

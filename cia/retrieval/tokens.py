@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import chain
 
 _WORD = re.compile(r"\w+")
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[^\W\d_a-zA-Z]+")
+_WORDS_KEPT = 1 << 18
 _MAX_WORD = 80
 """A longer run of word characters is data (a hash, a base64 blob), not a name."""
 
@@ -43,6 +45,11 @@ def words(identifier: str) -> tuple[str, ...]:
     return tuple(stem(part.lower()) for part in _PARTS.findall(identifier))
 
 
+def ids_in(text: str) -> Iterator[int]:
+    """Return the ids of the terms of ``text``, as ``terms`` orders them."""
+    return chain.from_iterable(map(_IDS_OF_WORD.__getitem__, _WORD.findall(text)))
+
+
 def term_id(term: str) -> int:
     """Return the 32-bit id of ``term`` (CRC-32 of its UTF-8 text)."""
     return zlib.crc32(term.encode())
@@ -66,6 +73,19 @@ def _word_terms(word: str) -> tuple[str, ...]:
         return () if lowered[0] in STOP_WORDS else (stem(lowered[0]),)
     kept = [stem(part) for part in lowered if part not in STOP_WORDS]
     return (*kept, word.lower()) if parts else ()
+
+
+class _IdsOfWord(dict[str, tuple[int, ...]]):
+    """The ids of a word's terms. A plain dictionary: it answers within the loops of C that ``ids_in`` consists of."""
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        if len(self) >= _WORDS_KEPT:
+            self.clear()
+        ids = self[word] = tuple(map(term_id, _word_terms(word)))
+        return ids
+
+
+_IDS_OF_WORD = _IdsOfWord()
 
 
 @lru_cache(maxsize=1 << 17)

@@ -14,7 +14,7 @@ from cia.retrieval.embedding.static import StaticEmbedder
 from cia.retrieval.filters import matching_paths
 from cia.retrieval.intent import intent_of
 from cia.retrieval.question import take_apart
-from cia.retrieval.sparse import BODY_B, BODY_LENGTH, K1, InverseFrequency, Lexicon, document_vector, query_vector
+from cia.retrieval.sparse import BODY_B, BODY_LENGTH, K1, InverseFrequency, Lexicon, document_vectors, query_vector
 from cia.retrieval.tokens import stem, term_id, terms, words
 
 
@@ -40,7 +40,7 @@ def test_term_ids_are_the_same_everywhere() -> None:
 def test_the_dot_product_is_bm25() -> None:
     texts = ["cart total price", "cart cart item", "user password password password"]
     documents = [document_of(chunk(text, path="x")) for text in texts]
-    vectors = [document_vector(document) for document in documents]
+    vectors = document_vectors(documents)
     lexicon = Lexicon.empty().changed([vector.ids for vector in vectors], [])
     idf = InverseFrequency([lexicon]).of(["cart"])
     asked = query_vector(Counter(["cart"]), idf)
@@ -55,7 +55,8 @@ def test_the_dot_product_is_bm25() -> None:
 
 
 def test_a_lexicon_forgets_exactly_what_is_taken_out() -> None:
-    vectors = [document_vector(document_of(chunk(text, path="x"))).ids for text in ("cart total", "cart item", "user")]
+    texts = ("cart total", "cart item", "user")
+    vectors = [vector.ids for vector in document_vectors([document_of(chunk(text, path="x")) for text in texts])]
     whole = Lexicon.empty().changed(vectors, [])
     fewer, fresh = whole.changed([], vectors[1:]), Lexicon.empty().changed(vectors[:1], [])
     assert fewer.ids.tolist() == fresh.ids.tolist()

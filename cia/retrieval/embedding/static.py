@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from importlib.resources import files
+from itertools import pairwise
 from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cia.retrieval.document import Document
+from cia.retrieval.document import FIELDS, Document, Postings
 from cia.retrieval.tokens import term_ids, terms
 
 TABLE = "static_embedding.npz"
@@ -43,15 +44,22 @@ class StaticEmbedder:
 
     def embed_chunks(self, documents: Sequence[Document], texts: Sequence[str]) -> NDArray[np.float32]:  # noqa: ARG002
         """Return one unit vector a chunk: its words, weighted by field and by the logarithm of their count."""
-        ids: list[int] = []
-        weights: list[float] = []
-        starts: list[int] = []
-        for document in documents:
-            starts.append(len(ids))
-            weighted = _weighted_terms(document, self._field_weights)
-            ids += term_ids(weighted)
-            weights += weighted.values()
-        return self._sums(ids, np.asarray(weights, np.float32), starts)
+        weighted = [_body_weights(documents, self._field_weights["body"])]
+        for field in FIELDS:
+            postings = Postings.of_fields([getattr(document, field) for document in documents])
+            weighted.append((postings, np.full(len(postings.ids), self._field_weights[field], np.float32)))
+        ids = np.concatenate([postings.ids for postings, _ in weighted])
+        owners = np.concatenate([postings.owners for postings, _ in weighted])
+        weights = np.concatenate([weight for _, weight in weighted])
+        rows, known = self._rows(ids.astype(np.uint32))
+        order = np.flatnonzero(known)
+        order = order[np.argsort(owners[order], kind="stable")]
+        bounds = np.searchsorted(owners[order], np.arange(len(documents) + 1)).tolist()
+        rows, weights = rows[order], weights[order]
+        sums = np.zeros((len(documents), self.dimensions), np.float32)
+        for number, (start, end) in enumerate(pairwise(bounds)):
+            np.dot(weights[start:end], self._vectors[rows[start:end]], out=sums[number])
+        return _unit(sums)
 
     def embed_question(self, text: str) -> NDArray[np.float32]:
         """Return the unit vector of a question."""
@@ -62,30 +70,14 @@ class StaticEmbedder:
         summed = (weights[known] * self._question_weights[rows[known]]) @ self._vectors[rows[known]]
         return np.asarray(_unit(summed[None, :])[0], np.float32)
 
-    def _sums(self, ids: list[int], weights: NDArray[np.float32], starts: list[int]) -> NDArray[np.float32]:
-        rows, known = self._rows(np.asarray(ids, np.uint32))
-        scaled = np.where(known, weights, 0.0).astype(np.float32)
-        sums = np.zeros((len(starts), self.dimensions), np.float32)
-        bounds = [*starts, len(ids)]
-        for number in range(len(starts)):
-            part = slice(bounds[number], bounds[number + 1])
-            if part.stop > part.start:
-                sums[number] = scaled[part] @ self._vectors[rows[part]]
-        return _unit(sums)
-
     def _rows(self, ids: NDArray[np.uint32]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         rows = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
         return rows, self._ids[rows] == ids
 
 
-def _weighted_terms(document: Document, fields: dict[str, float]) -> dict[str, float]:
-    body = fields["body"]
-    weighted = {term: body * float(np.log1p(count)) if count > 1 else body * 0.6931 for term, count in document.body.items()}
-    for field in ("name", "scope", "path", "signature", "docstring"):
-        weight = fields[field]
-        for term in getattr(document, field):
-            weighted[term] = weighted.get(term, 0.0) + weight
-    return weighted
+def _body_weights(documents: Sequence[Document], weight: float) -> tuple[Postings, NDArray[np.float32]]:
+    postings = Postings.of_bodies([document.body for document in documents])
+    return postings, np.asarray(weight * np.log1p(postings.counts), np.float32)
 
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
