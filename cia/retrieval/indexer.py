@@ -9,33 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cia.chunking import chunk_file
-from cia.chunking.chunk import Chunk
 from cia.corpus import Corpus
 from cia.corpus.snapshot import Snapshot, SourceFile
 from cia.errors import NotIndexedError, OperationError, UnavailableError
 from cia.progress import Progress, silent
-from cia.retrieval.document import Document, document_of, model_text
+from cia.retrieval.document import model_text
 from cia.retrieval.embedding import Embedder, open_embedder
 from cia.retrieval.open_store import open_store
-from cia.retrieval.sparse import Lexicon, document_vectors, file_vectors
-from cia.retrieval.store import (
-    SCHEMA_VERSION,
-    Generation,
-    IndexedRepository,
-    Manifest,
-    StoredPoint,
-    file_point_id,
-    point_id,
-)
+from cia.retrieval.preparing import FileToPrepare, mean_vector
+from cia.retrieval.sparse import Lexicon
+from cia.retrieval.store import SCHEMA_VERSION, Generation, IndexedRepository, Manifest, StoredPoint
+from cia.retrieval.workers import prepare_all
 from cia.settings import ChunkingSettings, Settings
 
 FILES_A_BATCH = 64
@@ -156,12 +148,17 @@ class Indexer:
         embedder = self.embedder
         with self._store.writer(snapshot.repo, previous, embedder.name, embedder.dimensions) as writer:
             writer.delete(sorted(old))
-            for start in range(0, len(fresh), FILES_A_BATCH):
-                progress("indexing", start, len(fresh))
-                points = self._points(snapshot, fresh[start : start + FILES_A_BATCH], files, old)
-                added += [point.sparse.ids for point in points if point.level == "chunk"]
-                embedded += _embedded(points)
-                writer.upsert(points)
+            done = 0
+            with closing(self._prepared(snapshot, fresh)) as prepared:
+                for batch in prepared:
+                    progress("indexing", done, len(fresh))
+                    for file, points in zip(fresh[done:], batch, strict=False):
+                        files[file.path] = (file.blob, tuple(point.id for point in points))
+                    points = [point for of_file in batch for point in self._known(of_file, old)]
+                    added += [point.sparse.ids for point in points if point.level == "chunk"]
+                    embedded += _embedded(points)
+                    writer.upsert(points)
+                    done += len(batch)
             progress("indexing", len(fresh), len(fresh))
             removed = [point.sparse.ids for point in old.values() if point.level == "chunk"]
             lexicon = (previous.lexicon if previous else Lexicon.empty()).changed(added, removed)
@@ -179,39 +176,15 @@ class Indexer:
             writer.publish(record, lexicon, Manifest(dict(sorted(files.items()))))
         return record
 
-    def _points(
-        self,
-        snapshot: Snapshot,
-        batch: Sequence[SourceFile],
-        files: dict[str, tuple[str, tuple[int, ...]]],
-        old: Mapping[int, StoredPoint],
-    ) -> list[StoredPoint]:
-        chunked = []
-        for file in batch:
-            chunks = chunk_file(file.path, snapshot.blob_path(file.blob).read_bytes(), self._settings.chunking)
-            chunked.append((file, chunks, [document_of(chunk) for chunk in chunks]))
-        documents_of_all = [document for _, _, documents in chunked for document in documents]
-        vectors = self._immediate_vectors(documents_of_all)
-        terms = iter(document_vectors(documents_of_all))
-        terms_of_files = file_vectors([documents for _, _, documents in chunked])
-        points: list[StoredPoint] = []
-        for (file, chunks, _), terms_of_file in zip(chunked, terms_of_files, strict=True):
-            hashes = [chunk.content_hash for chunk in chunks]
-            of_file = [
-                StoredPoint(identifier, "chunk", next(vectors, _known(old, identifier)), next(terms), payload_of(chunk, content))
-                for identifier, chunk, content in zip(chunk_ids(hashes), chunks, hashes, strict=True)
-            ]
-            if chunks:
-                payload = {"file_path": file.path, "language": chunks[0].language}
-                mean = mean_vector([point.dense for point in of_file])
-                of_file.append(StoredPoint(file_point_id(file.path), "file", mean, terms_of_file, payload))
-            files[file.path] = (file.blob, tuple(point.id for point in of_file))
-            points += of_file
-        return points
+    def _prepared(self, snapshot: Snapshot, fresh: Sequence[SourceFile]) -> Generator[list[list[StoredPoint]]]:
+        """The points of each of the ``fresh`` files, batch by batch; without vectors when the model is too slow to wait for."""
+        files = [FileToPrepare(file.path, snapshot.blob_path(file.blob)) for file in fresh]
+        batches = [files[start : start + FILES_A_BATCH] for start in range(0, len(files), FILES_A_BATCH)]
+        embedder = self.embedder if self.embedder.immediate else None
+        return prepare_all(batches, sum(file.size for file in fresh), self._settings, embedder)
 
-    def _immediate_vectors(self, documents: Sequence[Document]) -> Iterator[NDArray[np.float32]]:
-        """The vectors of ``documents`` in order, or none at all when the model is too slow to wait for."""
-        return iter(self.embedder.embed_chunks(documents, ()) if self.embedder.immediate else ())
+    def _known(self, of_file: list[StoredPoint], old: Mapping[int, StoredPoint]) -> list[StoredPoint]:
+        return of_file if self.embedder.immediate or not old else _with_known_vectors(of_file, old)
 
     def _embed_the_rest(self, repo: str, progress: Progress) -> IndexedRepository:
         """Give vectors to the chunks that lack them, publishing what is done every now and then."""
@@ -235,9 +208,7 @@ class Indexer:
         lacking = [point for point in of_file if point.level == "chunk" and point.dense is None]
         texts = [model_text(point.payload) for point in lacking]
         vectors = {point.id: vector for point, vector in zip(lacking, self.embedder.embed_chunks((), texts), strict=True)}
-        chunks = [replace(p, dense=vectors.get(p.id, p.dense)) for p in of_file if p.level == "chunk"]
-        mean = mean_vector([point.dense for point in chunks])
-        return chunks + [replace(point, dense=mean) for point in of_file if point.level == "file"]
+        return _with_vectors(of_file, vectors)
 
 
 def _without_vector(generation: Generation, enough: int) -> list[list[StoredPoint]]:
@@ -255,22 +226,19 @@ def _without_vector(generation: Generation, enough: int) -> list[list[StoredPoin
     return found
 
 
-def _known(old: Mapping[int, StoredPoint], identifier: int) -> NDArray[np.float32] | None:
-    """The vector that a chunk with the same content already has."""
-    return old[identifier].dense if identifier in old else None
+def _with_known_vectors(of_file: Sequence[StoredPoint], old: Mapping[int, StoredPoint]) -> list[StoredPoint]:
+    """The points of a file with the vectors that chunks of the same content already had."""
+    return _with_vectors(of_file, {point.id: old[point.id].dense for point in of_file if point.id in old})
+
+
+def _with_vectors(of_file: Sequence[StoredPoint], vectors: Mapping[int, NDArray[np.float32] | None]) -> list[StoredPoint]:
+    chunks = [replace(point, dense=vectors.get(point.id, point.dense)) for point in of_file if point.level == "chunk"]
+    mean = mean_vector([point.dense for point in chunks])
+    return chunks + [replace(point, dense=mean) for point in of_file if point.level == "file"]
 
 
 def _embedded(points: Iterable[StoredPoint]) -> int:
     return sum(point.level == "chunk" and point.dense is not None for point in points)
-
-
-def mean_vector(vectors: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
-    """Return the unit vector of the mean, or None when one is missing."""
-    present = [vector for vector in vectors if vector is not None]
-    if not present or len(present) < len(vectors):
-        return None
-    mean = np.mean(present, axis=0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), np.float32)
 
 
 def compare(snapshot: Snapshot, manifest: Manifest) -> Changes:
@@ -282,35 +250,6 @@ def compare(snapshot: Snapshot, manifest: Manifest) -> Changes:
         updated=tuple(file for file in snapshot.files if file.path in indexed and indexed[file.path][0] != file.blob),
         deleted=tuple(path for path in indexed if path not in present),
     )
-
-
-def chunk_ids(hashes: Sequence[str]) -> list[int]:
-    """Return a 63-bit id for each chunk of one file: of its content's hash, and of which one it is among equal ones."""
-    seen: Counter[str] = Counter()
-    ids = []
-    for content in hashes:
-        ids.append(point_id(f"{content}\0{seen[content]}"))
-        seen[content] += 1
-    return ids
-
-
-def payload_of(chunk: Chunk, content_hash: str) -> dict[str, Any]:
-    """Return what is stored beside the vectors: the chunk's metadata, its text, and the keys of exact look-ups."""
-    return {
-        "file_path": chunk.file_path,
-        "file_name": chunk.file_path.rpartition("/")[2].lower(),
-        "line_start": chunk.line_start,
-        "line_end": chunk.line_end,
-        "language": chunk.language,
-        "kind": chunk.kind,
-        "symbol": chunk.symbol,
-        "name": chunk.symbol.rpartition(".")[2].lower(),
-        "content_hash": content_hash,
-        "signature": chunk.signature,
-        "calls": list(chunk.calls),
-        "parents": list(chunk.parents),
-        "text": chunk.text,
-    }
 
 
 def chunking_key(settings: ChunkingSettings) -> str:
