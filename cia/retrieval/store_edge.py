@@ -3,6 +3,7 @@
     index/<repo>/current.json            the atomic switch: which generation readers open
     index/<repo>/<generation>/shard/     Qdrant's files: vectors, payload and their indexes
     index/<repo>/<generation>/lexicon.npy, manifest.json
+    index/<repo>/<generation>/files.json           the seal: every file with its length
 
 Loading a shard and searching it writes nothing, so any number of processes read one generation. A generation that has been
 replaced is removed at once: readers that have it open keep their mapped files (POSIX unlink(2)), and a reader that was about
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 
 from cia.durable_files import exclusive, remove_unfinished, replace_directory, replace_text
 from cia.errors import NotIndexedError, OperationError
+from cia.retrieval.seal import check, mark_damaged, seal
 from cia.retrieval.sparse import Lexicon, SparseTerms
 from cia.retrieval.store import Condition, Generation, GenerationWriter, IndexedRepository, Level, Manifest, StoredPoint
 
@@ -77,12 +79,12 @@ class EdgeStore:
                 raise NotIndexedError(f"no repository {repo!r} is indexed; `cia index SOURCE` adds one")
             try:
                 return EdgeGeneration(record, self._folder(repo) / record.generation)
-            except Exception as error:  # the engine raises bare Exception
+            except BaseException as error:
+                if not _of_the_engine(error):
+                    raise
                 current = self._record(repo)
                 if attempt == 4 or current is None or current.generation == record.generation:
-                    raise OperationError(
-                        f"the index of {repo} is damaged ({_one_line(error)}); run `cia index` on it again"
-                    ) from error
+                    raise _damaged(repo, error) from error
         raise AssertionError("unreachable")
 
     @contextmanager
@@ -111,6 +113,7 @@ class EdgeStore:
                 yield writer
             finally:
                 writer.close()
+            seal(staging)
         assert writer.record is not None, "a writer publishes before it is left"
         replace_text(folder / POINTER, json.dumps(writer.record.as_json(), indent=1))
         self._remove_others(folder, generation)
@@ -136,9 +139,7 @@ class EdgeStore:
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, OSError) as error:
-            raise OperationError(
-                f"the index of {repo} is damaged or of another release ({_one_line(error)}); run `cia index` on it again"
-            ) from error
+            raise _damaged(repo, error) from error
 
     def _remove_others(self, folder: Path, keep: str) -> None:
         for entry in folder.iterdir():
@@ -156,8 +157,7 @@ class EdgeGeneration:
         self._manifest: Manifest | None = None
         self._payloads: dict[int, dict[str, Any]] = {}
         self._once = threading.Lock()
-        if not (directory / "shard").is_dir():
-            raise FileNotFoundError(f"no {directory / 'shard'}")
+        check(directory)
         self._lexicon = Lexicon.load(directory / "lexicon.npy")
         self._shard = edge.EdgeShard.load(str(directory / "shard"))
 
@@ -171,7 +171,8 @@ class EdgeGeneration:
         """Return which files and points this generation is made of."""
         with self._once:
             if self._manifest is None:
-                self._manifest = read_manifest(self.directory / "manifest.json")
+                with self._reading():
+                    self._manifest = read_manifest(self.directory / "manifest.json")
             return self._manifest
 
     def nearest(
@@ -187,7 +188,8 @@ class EdgeGeneration:
     def matching(self, condition: Condition, limit: int) -> list[int]:
         """Return the ids of chunks whose payload matches, without an order."""
         request = edge.ScrollRequest(limit=limit, filter=_filter(condition), with_payload=False, with_vector=False)
-        return [int(record.id) for record in self._shard.scroll(request)[0]]
+        with self._reading():
+            return [int(record.id) for record in self._shard.scroll(request)[0]]
 
     def payloads(self, ids: Sequence[int]) -> dict[int, dict[str, Any]]:
         """Return the payload of each of ``ids``."""
@@ -196,15 +198,17 @@ class EdgeGeneration:
         if len(known) + len(missing) > PAYLOADS_KEPT:
             known, missing = {}, list(ids)
         if missing:
-            records = self._shard.retrieve(missing, with_payload=[WHOLE_PAYLOAD], with_vector=False)
-            known.update({int(record.id): _payload(record) for record in records})
+            with self._reading():
+                records = self._shard.retrieve(missing, with_payload=[WHOLE_PAYLOAD], with_vector=False)
+                known.update({int(record.id): _payload(record) for record in records})
         self._payloads = known
         return {identifier: known[identifier] for identifier in ids if identifier in known}
 
     def points(self, ids: Sequence[int]) -> dict[int, StoredPoint]:
         """Return whole points, vectors too."""
-        records = self._shard.retrieve(list(ids), with_payload=[WHOLE_PAYLOAD], with_vector=True)
-        return {int(record.id): _stored_point(record) for record in records}
+        with self._reading():
+            records = self._shard.retrieve(list(ids), with_payload=[WHOLE_PAYLOAD], with_vector=True)
+            return {int(record.id): _stored_point(record) for record in records}
 
     def _nearest(
         self, level: Level, vector: NDArray[np.float32] | SparseTerms, limit: int, condition: edge.Filter | None
@@ -218,7 +222,18 @@ class EdgeGeneration:
         request = edge.QueryRequest(
             limit=limit, query=query, filter=condition, with_payload=False, params=edge.SearchParams(exact=True)
         )
-        return [(int(point.id), point.score) for point in self._shard.query(request)]
+        with self._reading():
+            return [(int(point.id), point.score) for point in self._shard.query(request)]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if not _of_the_engine(error):
+                raise
+            mark_damaged(self.directory)
+            raise _damaged(self.record.name, error) from error
 
 
 class EdgeWriter:
@@ -340,5 +355,16 @@ def _filter(condition: Condition) -> edge.Filter | None:
     )
 
 
-def _one_line(error: Exception) -> str:
+def _of_the_engine(error: BaseException) -> bool:
+    """Whether reading failed: the engine raises bare Exception, and a panic in it is no Exception at all."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def _damaged(repo: str, error: BaseException) -> OperationError:
+    return OperationError(
+        f"the index of {repo} is damaged or of another release ({_one_line(error)}); run `cia index` on it again"
+    )
+
+
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
