@@ -7,7 +7,7 @@ VLLM := .venv-vllm
 TORCH := torch==2.13.0
 UV := $(VENV)/bin/uv pip install --quiet
 
-.PHONY: demo test lint setup bench-index bench-retrieval screenshots clean
+.PHONY: demo test lint setup bench-index bench-scale bench-store bench-retrieval screenshots clean
 
 demo: setup
 	@$(VENV)/bin/cia demo
@@ -22,6 +22,12 @@ lint: $(VENV)/.ready
 
 bench-index: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.index_speed
+
+bench-scale: $(VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.scale
+
+bench-store: $(VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.vector_store
 
 bench-retrieval: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.retrieval
