@@ -141,6 +141,7 @@ def test_a_search_says_when_the_working_tree_has_moved_on(
     retriever: Retriever, shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cia.retrieval.retriever.NOTICE_SECONDS", 0.0)
+    monkeypatch.setattr("cia.retrieval.retriever.NOTICE_REST", 0.0)
     assert retriever.search("cart").notices == ()
     (shop / "shop" / "cart.py").write_text("class Cart:\n    pass\n")
     assert len(retriever.search("cart").notices) == 1
