@@ -9,7 +9,11 @@ from itertools import pairwise
 
 from cia.retrieval.tokens import terms
 
-_PATH = re.compile(r"(?<![\w/.-])(?:[\w.-]+/)*[\w-][\w.-]*\.[A-Za-z][A-Za-z0-9]{0,7}(?![\w/(])")
+_PATH = re.compile(r"(?<![\w/.:-])/?(?:[\w.@+-]+/)*[\w-][\w.-]*\.[A-Za-z][A-Za-z0-9]{0,7}(?![\w/(])")
+_LINES = re.compile(
+    r":(?P<a>\d+)(?::\d+)?(?:\s*[-–]\s*(?P<b>\d+))?|#L(?P<c>\d+)(?:-L?(?P<d>\d+))?"
+    r"|[\"']?,?\s+(?:at\s+|on\s+)?lines?\s+(?P<e>\d+)(?:\s*(?:-|–|to|and)\s*(?P<f>\d+))?"
+)
 _QUALIFIED = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|\\)[A-Za-z_$][\w$]*)+")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*")
 _SEPARATOR = re.compile(r"::|->|[.#\\]")
@@ -20,17 +24,29 @@ _EXAMPLES = re.compile(r"\b(?:examples?|demos?|samples?|benchmarks?)\b", re.IGNO
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A file that a question spells out, and the lines it names of it: 1-based, inclusive, both 0 when it names none."""
+
+    path: str
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A question taken apart.
 
-    ``names`` are identifiers that look like code (qualified ones as written, with dots); ``paths`` look like files;
-    ``quoted`` is text in quotes. ``bare`` says that the question is nothing but one name or path.
+    ``names`` are identifiers that look like code (qualified ones as written, with dots); ``paths`` look like files, and
+    ``places`` are those with their lines; ``quoted`` is text in quotes. ``bare`` says that the question is nothing but one
+    name or path, ``one_place`` that it is nothing but a path, with or without lines.
     """
 
     text: str
     terms: Counter[str]
     names: tuple[str, ...]
     paths: tuple[str, ...]
+    places: tuple[Place, ...]
+    one_place: bool
     quoted: tuple[str, ...]
     bare: bool
     about_tests: bool
@@ -41,7 +57,8 @@ class Question:
 def take_apart(text: str) -> Question:
     """Return what ``text`` asks for. Never fails: what is not recognised stays words."""
     quoted = tuple(next(group for group in found if group) for found in _QUOTED.findall(text))
-    paths = tuple(dict.fromkeys(path for path in _PATH.findall(text) if looks_like_a_file(path)))
+    places, rest = _places(text)
+    paths = tuple(dict.fromkeys(place.path for place in places))
     names = dict.fromkeys(_SEPARATOR.sub(".", found) for found in _QUALIFIED.findall(text))
     names |= dict.fromkeys(word for word in _IDENTIFIER.findall(text) if looks_like_code(word))
     names |= dict.fromkeys(part for part in quoted if _IDENTIFIER.fullmatch(part))
@@ -55,12 +72,32 @@ def take_apart(text: str) -> Question:
         terms=Counter(terms(text)),
         names=tuple(name for name in names if name not in paths),
         paths=paths,
+        places=places,
+        one_place=len(places) == 1 and not rest.strip(" \t`'\"()<>"),
         quoted=quoted,
         bare=one_name or (len(paths) == 1 and paths[0] == text.strip()),
         about_tests=_TESTS.search(text) is not None,
         about_documentation=_DOCUMENTATION.search(text) is not None,
         about_examples=_EXAMPLES.search(text) is not None,
     )
+
+
+def _places(text: str) -> tuple[tuple[Place, ...], str]:
+    """The files that ``text`` spells out, with their lines, and what is left of it without them."""
+    places: dict[Place, None] = {}
+    rest, end = [], 0
+    for found in _PATH.finditer(text):
+        if found.start() < end or not looks_like_a_file(found[0]):
+            continue
+        rest.append(text[end : found.start()])
+        end = found.end()
+        first = last = 0
+        if lines := _LINES.match(text, end):
+            named = [int(number[:9]) for number in lines.groups() if number]
+            first, last = named[0], max(named)
+            end = lines.end()
+        places[Place(found[0].removeprefix("./").lstrip("/"), first, last)] = None
+    return tuple(places), "".join([*rest, text[end:]])
 
 
 def looks_like_code(word: str) -> bool:

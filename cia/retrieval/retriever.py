@@ -14,6 +14,7 @@ from cia.corpus import Corpus
 from cia.errors import InputError, NotIndexedError, OperationError
 from cia.retrieval.candidate import Candidate
 from cia.retrieval.embedding import Embedder, open_embedder
+from cia.retrieval.exact import answered_first, spelled_out
 from cia.retrieval.filters import Query, matching_paths, parse_query
 from cia.retrieval.open_store import open_store
 from cia.retrieval.question import Question, take_apart
@@ -29,7 +30,6 @@ NOTICE_SECONDS = 1.0
 """For so long it is taken for granted that a working tree is where it was."""
 NOTICE_REST = 50.0
 """Looking through a working tree is followed by this many times as long without: of 10,000 files it takes 0.2 s."""
-EXACT_MATCHES = 50
 BEST_FILES = 10
 CHUNKS_OF_BEST_FILES = 40
 
@@ -74,7 +74,7 @@ class Retriever:
         candidates: list[Candidate] = []
         for generation in generations:
             candidates += self._candidates(generation, asked, question, dense, sparse)
-        found = rank(question, candidates, idf)[:limit]
+        found = answered_first(question, rank(question, candidates, idf))[:limit]
         return SearchResponse(query, tuple(map(_result, found)), self._notices({candidate.repo for candidate in found}))
 
     def repositories(self) -> list[IndexedRepository]:
@@ -151,7 +151,7 @@ class Retriever:
         limit = self._settings.retrieval.candidates
         vectors: list[NDArray[np.float32] | SparseTerms] = [sparse] if dense is None else [sparse, dense]
         ids = {found for vector in vectors for found, _ in generation.nearest("chunk", vector, limit, condition)}
-        ids.update(_exact(generation, question, condition))
+        ids.update(spelled_out(generation, question, condition))
         ids.update(_from_best_files(generation, vectors, condition))
         chosen = sorted(ids)
         payloads = generation.payloads(chosen)
@@ -216,18 +216,6 @@ def _from_best_files(
     paths = [payload["file_path"] for payload in generation.payloads(sorted(files)).values()]
     within = Condition({**condition.matches, "file_path": paths})
     return {found for vector in vectors for found, _ in generation.nearest("chunk", vector, CHUNKS_OF_BEST_FILES, within)}
-
-
-def _exact(generation: Generation, question: Question, condition: Condition) -> set[int]:
-    """The ids of chunks that have a name or a file which the question spells out."""
-    found: set[int] = set()
-    names = sorted({name.rpartition(".")[2].lower() for name in question.names})
-    if names:
-        found.update(generation.matching(Condition({**condition.matches, "name": names}), EXACT_MATCHES))
-    file_names = sorted({path.rpartition("/")[2].lower() for path in question.paths})
-    if file_names:
-        found.update(generation.matching(Condition({**condition.matches, "file_name": file_names}), EXACT_MATCHES))
-    return found
 
 
 def _result(candidate: Candidate) -> SearchResult:
