@@ -23,7 +23,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +68,11 @@ print(json.dumps({"first": first, "milliseconds": milliseconds, "peak": peak()})
 """
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description="Indexing and searching repositories of several sizes.")
     parser.add_argument("sizes", nargs="*", type=int, default=SIZES, help="in chunks (default: %(default)s)")
-    sizes = sorted(parser.parse_args().sizes)
+    sizes = sorted(parser.parse_args(arguments).sizes)
     print(
         f"{'chunks':>8}{'files':>7}{'index s':>9}{'chunks/s':>10}{'first s':>9}{'p50 ms':>8}{'p95 ms':>8}"
         f"{'indexer MB':>12}{'searcher MB':>13}{'disk MB':>9}"
@@ -90,7 +90,10 @@ def main() -> None:
                 (tree / path).write_bytes(data)
                 written += len(chunks)
                 questions += [question for chunk in chunks if (question := _question(chunk, chance))]
-            print(_row(tree, Path(scratch), chance.sample(questions, QUESTIONS + QUESTIONS_TO_WARM_UP)), flush=True)
+            print(
+                _row(tree, Path(scratch), chance.sample(questions, min(QUESTIONS + QUESTIONS_TO_WARM_UP, len(questions)))),
+                flush=True,
+            )
 
 
 def _different_files(packages: Path) -> Iterator[tuple[str, bytes, list[Chunk]]]:

@@ -29,7 +29,7 @@ from qdrant_client import QdrantClient, models
 STORES = ("edge: exact", "edge: graph", "local mode")
 DIMENSIONS, CENTRES, TERMS, VOCABULARY, LANGUAGES = 256, 300, 80, 50_000, 10
 QUERIES, QUERY_TERMS, BATCH = 100, 6, 1000
-Terms = tuple[list[int], list[float]]
+Terms = models.SparseVector
 Ask = Callable[[list[float], Terms | None, bool], list[Any]]
 """Given a dense vector, terms (None: only the dense vector counts) and whether to filter, returns the ten best points."""
 
@@ -46,13 +46,13 @@ class Points:
         self.questions = (near / np.linalg.norm(near, axis=1, keepdims=True)).astype(np.float32)
         self._terms = chance.zipf(1.3, size=(count, TERMS)) % VOCABULARY
         asked = chance.zipf(1.3, size=(QUERIES, QUERY_TERMS)) % VOCABULARY
-        self.asked: list[Terms] = [(np.unique(ids).tolist(), [1.0] * len(np.unique(ids))) for ids in asked]
+        self.asked = [Terms(indices=(found := np.unique(ids).tolist()), values=[1.0] * len(found)) for ids in asked]
         self.batches = [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
 
     def terms(self, number: int) -> Terms:
         """The sparse vector of a point."""
         ids, counts = np.unique(self._terms[number], return_counts=True)
-        return ids.tolist(), (counts * 2.2 / (counts + 1.2)).tolist()
+        return Terms(indices=ids.tolist(), values=(counts * 2.2 / (counts + 1.2)).tolist())
 
     def payload(self, number: int) -> dict[str, str]:
         """What filters look at."""
@@ -64,11 +64,12 @@ def edge_store(points: Points, folder: str, graph: bool) -> Ask:
     optimizers = edge.EdgeOptimizersConfig(indexing_threshold=1000 if graph else 2**40)
     dense = {"dense": edge.EdgeVectorParams(size=DIMENSIONS, distance=edge.Distance.Dot)}
     sparse = {"sparse": edge.EdgeSparseVectorParams()}
-    shard = edge.EdgeShard.create(folder, edge.EdgeConfig(dense, sparse_vectors=sparse, optimizers=optimizers, wal_enabled=False))
+    config = edge.EdgeConfig(dense, sparse_vectors=sparse, optimizers=optimizers, wal_enabled=False)
+    shard = edge.EdgeShard.create(folder, config)
     for field in points.payload(0):
         shard.update(edge.UpdateOperation.create_field_index(field, edge.PayloadSchemaType.Keyword))
     for batch in points.batches:
-        vectors = [{"dense": points.dense[n].tolist(), "sparse": edge.SparseVector(*points.terms(n))} for n in batch]
+        vectors = [{"dense": points.dense[n].tolist(), "sparse": _edge_terms(points.terms(n))} for n in batch]
         rows = [edge.Point(n, vector, points.payload(n)) for n, vector in zip(batch, vectors, strict=True)]
         shard.update(edge.UpdateOperation.upsert_points(rows))
     shard.optimize()
@@ -80,7 +81,7 @@ def edge_store(points: Points, folder: str, graph: bool) -> Ask:
         close = edge.Query.Nearest(vector, using="dense")
         if terms is None:
             return shard.query(edge.QueryRequest(10, query=close, params=params))
-        queries = close, edge.Query.Nearest(edge.SparseVector(*terms), using="sparse")
+        queries = close, edge.Query.Nearest(_edge_terms(terms), using="sparse")
         parts = [edge.Prefetch(50, query, params=params, filter=only if filtered else None) for query in queries]
         return shard.query(edge.QueryRequest(10, prefetches=parts, query=edge.Fusion.Rrf(2), with_payload=True))
 
@@ -93,7 +94,7 @@ def local_store(points: Points, folder: str) -> Ask:
     dense = {"dense": models.VectorParams(size=DIMENSIONS, distance=models.Distance.DOT)}
     client.create_collection(name, dense, sparse_vectors_config={"sparse": models.SparseVectorParams()})
     for batch in points.batches:
-        vectors: list[Any] = [{"dense": points.dense[n].tolist(), "sparse": _sparse(points.terms(n))} for n in batch]
+        vectors: list[Any] = [{"dense": points.dense[n].tolist(), "sparse": points.terms(n)} for n in batch]
         rows = [models.PointStruct(id=n, vector=v, payload=points.payload(n)) for n, v in zip(batch, vectors, strict=True)]
         client.upsert(name, rows)
     only = models.Filter(must=[models.FieldCondition(key="language", match=models.MatchValue(value="language3"))])
@@ -101,15 +102,15 @@ def local_store(points: Points, folder: str) -> Ask:
     def ask(vector: list[float], terms: Terms | None, filtered: bool) -> list[Any]:
         if terms is None:
             return client.query_points(name, vector, using="dense", limit=10).points
-        queries: list[tuple[Any, str]] = [(vector, "dense"), (_sparse(terms), "sparse")]
+        queries: list[tuple[Any, str]] = [(vector, "dense"), (terms, "sparse")]
         parts = [models.Prefetch(query=q, using=using, limit=50, filter=only if filtered else None) for q, using in queries]
         return client.query_points(name, models.FusionQuery(fusion=models.Fusion.RRF), prefetch=parts, limit=10).points
 
     return ask
 
 
-def measure(store: str, count: int) -> None:
-    """Fill and ask one store, and print a row as JSON."""
+def measured(store: str, count: int) -> list[float]:
+    """Fill and ask one store, and return its row."""
     points = Points(count)
     with tempfile.TemporaryDirectory(prefix="vector-store-") as folder:
         started = time.perf_counter()
@@ -125,7 +126,7 @@ def measure(store: str, count: int) -> None:
         right = np.argsort(-(points.questions @ points.dense.T), axis=1)[:, :10].tolist()
         peak = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
         found = [len({int(p.id) for p in ask(points.questions[n].tolist(), None, False)} & {*right[n]}) for n in range(QUERIES)]
-    print(json.dumps([*row, peak, sum(found) / QUERIES / 10]))
+    return [*row, peak, sum(found) / QUERIES / 10]
 
 
 def main() -> None:
@@ -136,10 +137,10 @@ def main() -> None:
     parser.add_argument("--store", choices=STORES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.store:
-        measure(options.store, options.counts[0])
+        print(json.dumps(measured(options.store, options.counts[0])))
         return
     columns = ("insert s", "hybrid p50", "p95 ms", "filtered p50", "p95 ms", "peak MB", "recall")
-    print(f"{'points':>7} {'store':12}" + "".join(f"{column:>13}" for column in columns))
+    print(f"{'points':>7} {'store':12}", *(f"{column:>12}" for column in columns))
     for count in options.counts:
         for store in STORES:
             command = [sys.executable, "-W", "ignore", "-m", "benchmarks.vector_store", str(count), "--store", store]
@@ -151,8 +152,8 @@ def main() -> None:
             print(f"{count:7} {store:12}{row}", flush=True)
 
 
-def _sparse(terms: Terms) -> models.SparseVector:
-    return models.SparseVector(indices=terms[0], values=terms[1])
+def _edge_terms(terms: Terms) -> edge.SparseVector:
+    return edge.SparseVector(terms.indices, terms.values)
 
 
 if __name__ == "__main__":
