@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -119,6 +120,7 @@ def point_id(content: str) -> int:
     return int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "big") >> 1
 
 
+@lru_cache(maxsize=1 << 15)
 def file_point_id(path: str) -> int:
     """Return the id of the point of a whole file."""
     return point_id(f"file\0{path}")

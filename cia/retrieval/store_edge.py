@@ -27,6 +27,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
+from pydantic_core import from_json, to_json
 
 from cia.durable_files import exclusive, remove_unfinished, replace_directory, replace_text
 from cia.errors import NotIndexedError, OperationError
@@ -321,7 +322,7 @@ def _edge_point(point: StoredPoint) -> edge.Point:
     if point.dense is not None:
         vector[DENSE[point.level]] = point.dense.tolist()
     payload = {field: point.payload[field] for field in INDEXED_FIELDS if field in point.payload}
-    payload[WHOLE_PAYLOAD] = json.dumps(point.payload)
+    payload[WHOLE_PAYLOAD] = to_json(point.payload).decode()
     return edge.Point(point.id, vector, payload)
 
 
@@ -339,7 +340,7 @@ def _stored_point(record: edge.Record) -> StoredPoint:
 
 
 def _payload(record: edge.Record) -> dict[str, Any]:
-    whole: dict[str, Any] = json.loads((record.payload or {})[WHOLE_PAYLOAD])
+    whole: dict[str, Any] = from_json((record.payload or {})[WHOLE_PAYLOAD])
     return whole
 
 
