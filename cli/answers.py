@@ -28,6 +28,8 @@ def search(
     query: Annotated[str | None, typer.Argument(help="Words, a symbol, a path, or an error message in quotes.")] = None,
     queries: Annotated[Path | None, typer.Option(help='A file of JSON Lines, {"query": "..."} each.')] = None,
     repo: RepoOption = None,
+    lang: Annotated[list[str] | None, typer.Option(help="Only this language; may be repeated.")] = None,
+    path: Annotated[str | None, typer.Option(help="Only files below this folder, of this name or of this pattern.")] = None,
     limit: Annotated[int | None, typer.Option(help="How many results.", min=1, max=100)] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -36,11 +38,14 @@ def search(
         raise InputError("give either a QUERY or --queries FILE")
     from cia.retrieval import Retriever
 
-    asked = [query] if query is not None else _read_queries(queries)
+    asked = [("", query)] if query is not None else _read_queries(queries)
     retriever = Retriever(load_settings())
     try:
-        for one in asked:
-            response = retriever.search(one or "", repos=repo, limit=limit)
+        for place, one in asked:
+            try:
+                response = retriever.search(one, repos=repo, limit=limit, languages=lang or (), path=path)
+            except InputError as error:
+                raise type(error)(f"{place}{error}") from None
             print(json.dumps(response.as_json()) if as_json else _for_people(response))
     finally:
         retriever.close()
@@ -66,18 +71,24 @@ def ask(
         print(f"note: {notice}", file=sys.stderr)
 
 
-def _read_queries(path: Path | None) -> list[str]:
+def _read_queries(path: Path | None) -> list[tuple[str, str]]:
+    """The queries of a file, each after the words that name its line."""
     assert path is not None
     try:
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from None
     asked = []
     for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
         try:
-            asked.append(str(json.loads(line)["query"]))
-        except (json.JSONDecodeError, KeyError, TypeError):
-            raise InputError(f'{path} line {number} is not of the form {{"query": "..."}}') from None
+            query = json.loads(line)["query"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            query = None
+        if not isinstance(query, str):
+            raise InputError(f'{path} line {number} is not of the form {{"query": "..."}}')
+        asked.append((f"{path} line {number}: ", query))
     return asked
 
 

@@ -18,6 +18,6 @@ What a chunk is, and why:
 
 from cia.chunking.chunk import Chunk, Kind
 from cia.chunking.chunker import chunk_file
-from cia.chunking.detection import language_of
+from cia.chunking.detection import LANGUAGES, language_of
 
-__all__ = ["Chunk", "Kind", "chunk_file", "language_of"]
+__all__ = ["LANGUAGES", "Chunk", "Kind", "chunk_file", "language_of"]

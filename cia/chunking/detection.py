@@ -82,6 +82,9 @@ _INTERPRETERS: dict[bytes, str] = {
     **dict.fromkeys((b"node", b"bun"), "javascript"),
     b"deno": "typescript",
 }
+LANGUAGES = frozenset({*_EXTENSIONS.values(), *_NAMES.values(), *_INTERPRETERS.values(), "text"})
+"""Every language that ``language_of`` can name."""
+
 _CPP_HEADER = re.compile(rb"^\s*(?:class\s+\w|namespace\s+\w|template\s*<|using\s+\w|(?:public|private|protected)\s*:)", re.M)
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cia.corpus import Corpus
-from cia.errors import InputError, NotIndexedError, OperationError
+from cia.errors import CiaError, InputError, NotIndexedError, OperationError
 from cia.retrieval.candidate import Candidate
 from cia.retrieval.embedding import Embedder, open_embedder
 from cia.retrieval.exact import answered_first, spelled_out
-from cia.retrieval.filters import Query, matching_paths, parse_query
+from cia.retrieval.filters import check_languages, condition_of, parse_query
 from cia.retrieval.open_store import open_store
 from cia.retrieval.question import Question, take_apart
 from cia.retrieval.ranking import rank
@@ -57,8 +57,9 @@ class Retriever:
         """Return the best chunks for ``query``, at most ``limit`` (default: the setting).
 
         ``repos`` None searches all that is indexed, a sequence only those, an empty one nothing. ``repo:``, ``lang:`` and
-        ``path:`` inside the query narrow it further. Raises InputError for an empty or over-long query, NotIndexedError for
-        an unknown repository, OperationError for an index that this release cannot read.
+        ``path:`` inside the query narrow it further; a path that no file matches finds nothing and says so. Raises InputError
+        for an empty or over-long query and for a filter or language that there is not, NotIndexedError for an unknown
+        repository, OperationError for an index that this release cannot read.
         """
         limit = self._settings.retrieval.limit if limit is None else limit
         if not 1 <= limit <= MAX_LIMIT:
@@ -67,15 +68,21 @@ class Retriever:
         generations = self._generations(asked.repos)
         if not generations:
             return SearchResponse(query, ())
+        notices = check_languages(asked.languages, generations)
+        conditions = [condition_of(asked, generation) for generation in generations]
+        if all(condition is None for condition in conditions):
+            return SearchResponse(query, (), (*notices, f"no indexed file matches path:{asked.path}"))
         question = take_apart(asked.text)
         idf = InverseFrequency(generation.lexicon for generation in generations).of(question.terms)
         sparse = query_vector(question.terms, idf)
         dense = self._embed(asked.text)
         candidates: list[Candidate] = []
-        for generation in generations:
-            candidates += self._candidates(generation, asked, question, dense, sparse)
+        for generation, condition in zip(generations, conditions, strict=True):
+            if condition is not None:
+                candidates += self._candidates(generation, condition, question, dense, sparse)
         found = answered_first(question, rank(question, candidates, idf))[:limit]
-        return SearchResponse(query, tuple(map(_result, found)), self._notices({candidate.repo for candidate in found}))
+        notices += self._notices({candidate.repo for candidate in found})
+        return SearchResponse(query, tuple(map(_result, found)), notices)
 
     def repositories(self) -> list[IndexedRepository]:
         """Return what is indexed, by name."""
@@ -143,11 +150,13 @@ class Retriever:
         return vector if vector.any() else None
 
     def _candidates(
-        self, generation: Generation, asked: Query, question: Question, dense: NDArray[np.float32] | None, sparse: SparseTerms
+        self,
+        generation: Generation,
+        condition: Condition,
+        question: Question,
+        dense: NDArray[np.float32] | None,
+        sparse: SparseTerms,
     ) -> list[Candidate]:
-        condition = _condition(generation, asked)
-        if condition is None:
-            return []
         limit = self._settings.retrieval.candidates
         vectors: list[NDArray[np.float32] | SparseTerms] = [sparse] if dense is None else [sparse, dense]
         ids = {found for vector in vectors for found, _ in generation.nearest("chunk", vector, limit, condition)}
@@ -187,23 +196,11 @@ class Retriever:
         if started >= due:
             try:
                 notice = self._corpus.moved_past(self._corpus.get(repo))
-            except NotIndexedError:
-                notice = None
+            except CiaError:
+                notice = None  # what the corpus lost is the indexer's to find; the index is whole
             ended = time.monotonic()
             self._moved[repo] = (ended + max(NOTICE_SECONDS, NOTICE_REST * (ended - started)), notice)
         return notice
-
-
-def _condition(generation: Generation, asked: Query) -> Condition | None:
-    matches: dict[str, Sequence[str]] = {}
-    if asked.languages:
-        matches["language"] = asked.languages
-    if asked.path:
-        paths = matching_paths(asked.path, generation.manifest().files)
-        if not paths:
-            return None
-        matches["file_path"] = paths
-    return Condition(matches)
 
 
 def _from_best_files(
