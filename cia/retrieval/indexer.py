@@ -126,6 +126,7 @@ class Indexer:
         """The current generation, if an update of it gives the same as indexing anew."""
         try:
             generation = self._store.open(repo)
+            generation.manifest()
         except UnavailableError:
             raise
         except (NotIndexedError, OperationError):
