@@ -37,33 +37,81 @@ def vector(dense: Any) -> list[float]:
     return [round(float(value), 5) for value in dense]
 
 
-def change_something(folder: Path, number: int, chance: random.Random) -> None:
-    files = sorted(path for path in folder.rglob("*.py"))
-    chosen = chance.choice(files)
-    kind = chance.choice(["add", "edit", "shift", "rename", "delete"])
-    if kind == "add":
-        (folder / f"added_{number}.py").write_text(f"def helper_{number}(value):\n    return value + {number}\n")
-    elif kind == "edit":
-        chosen.write_text(chosen.read_text() + f"\n\ndef extra_{number}(first, second):\n    return first * second\n")
+KINDS = ["add", "edit", "shift", "rename", "delete", "copy", "swap", "empty", "binary", "case", "move", "back", "twin"]
+
+
+def change_something(folder: Path, number: int, chance: random.Random, kind: str) -> None:
+    files = sorted(path for path in folder.rglob("*.py") if path.is_file())
+    one, other = chance.choice(files), chance.choice(files)
+    if kind == "edit":
+        one.write_bytes(one.read_bytes() + f"\n\ndef extra_{number}(first, second):\n    return first * second\n".encode())
     elif kind == "shift":
-        chosen.write_text(f"# moved down {number}\n\n" + chosen.read_text())
-    elif kind == "rename" or len(files) < 3:
-        chosen.rename(chosen.with_name(f"renamed_{number}.py"))
+        one.write_bytes(f"# moved down {number}\n\n".encode() + one.read_bytes())
+    elif kind == "rename":
+        one.rename(one.with_name(f"renamed_{number}.py"))
+    elif kind == "delete" and len(files) > 3:
+        one.unlink()
+    elif kind == "copy":
+        (folder / f"copy_{number}.py").write_bytes(one.read_bytes())
+    elif kind == "swap":
+        data = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        other.write_bytes(data)
+    elif kind == "empty":
+        one.write_bytes(b"")
+    elif kind == "binary":
+        (folder / f"data_{number}.py").write_bytes(b"\x00\x01" * 50)
+        one.write_bytes(one.read_bytes() + b"# \xff\xfe\n")
+    elif kind == "case":
+        one.rename(one.with_name(one.name.upper().replace(".PY", ".py")))
+    elif kind == "move":
+        (folder / f"room_{number}").mkdir()
+        one.rename(folder / f"room_{number}" / one.name)
+    elif kind == "back":
+        (folder / "back.py").write_text("def there_and_back():\n    return 1\n" * (number % 2))
+    elif kind == "twin":
+        (folder / f"twin_{number}.py").write_text("def same(x):\n    return x\n\n\n" * 3)
     else:
-        chosen.unlink()
+        (folder / f"added_{number}.py").write_text(f"def helper_{number}(value):\n    return value + {number}\n")
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_an_updated_index_equals_a_fresh_one_point_for_point(settings: Settings, shop: Path, tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
-    for number in range(6):
+    kinds = chance.sample(KINDS, len(KINDS))
+    for number in range(7):
         Indexer(settings).index(str(shop), name="shop")
-        change_something(shop, number, chance)
-        change_something(shop, number + 100, chance)
+        for turn, kind in enumerate(kinds[2 * number : 2 * number + 2]):
+            change_something(shop, 10 * number + turn, chance, kind)
     Indexer(settings).index(str(shop), name="shop")
     fresh = Settings(home=tmp_path / "fresh")
     Indexer(fresh).index(str(shop), name="shop")
     assert everything(settings, "shop") == everything(fresh, "shop")
+
+
+def test_any_way_through_a_history_ends_in_the_same_index(settings: Settings, shop: Path, tmp_path: Path) -> None:
+    chance = random.Random(3)
+    commits = [commit(shop, "first")]
+    for number, kind in enumerate(chance.sample(KINDS, len(KINDS))):
+        change_something(shop, number, chance, kind)
+        commits.append(commit(shop, kind))
+    for way in (commits[0], commits[5], commits[2], commits[9], commits[-1]):
+        report = Indexer(settings).index(f"{shop}@{way}", name="shop")
+        assert report.commit == way
+    fresh = Settings(home=tmp_path / "fresh")
+    Indexer(fresh).index(f"{shop}@{commits[-1]}", name="shop")
+    assert everything(settings, "shop") == everything(fresh, "shop")
+
+
+def commit(folder: Path, message: str) -> str:
+    def git(*arguments: str) -> str:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "core.ignorecase=false"]
+        return subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--allow-empty", "--message", message)
+    return git("rev-parse", "HEAD").strip()
 
 
 def test_a_report_counts_what_changed(settings: Settings, shop: Path) -> None:
