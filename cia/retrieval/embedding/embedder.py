@@ -21,8 +21,11 @@ class Embedder(Protocol):
     """
 
     name: str
-    dimensions: int
     immediate: bool
+
+    @property
+    def dimensions(self) -> int:
+        """How long its vectors are."""
 
     def embed_chunks(self, documents: Sequence[Document], texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one unit vector a chunk, shape (n, dimensions), from its fields or its text."""
