@@ -73,7 +73,8 @@ class Retriever:
         conditions = [condition_of(asked, generation) for generation in generations]
         if all(condition is None for condition in conditions):
             return SearchResponse(query, (), (*notices, f"no indexed file matches path:{asked.path}"))
-        question, candidates, idf = self._considered(asked, generations, conditions)
+        dense, by_words = self._embed(asked.text)
+        question, candidates, idf = self._considered(asked.text, dense, generations, conditions)
         found = answered_first(question, rank(question, candidates, idf))[:limit]
         notices += by_words + self._notices({candidate.repo for candidate in found})
         return SearchResponse(query, tuple(map(_result, found)), notices)
@@ -84,7 +85,7 @@ class Retriever:
         Ranking is tuned on this. Raises as ``search`` does.
         """
         asked = parse_query(query, [repo], (), None)
-        return self._considered(asked, self._generations([repo]), [Condition({})])
+        return self._considered(asked.text, self._embed(asked.text)[0], self._generations([repo]), [Condition({})])
 
     def repositories(self) -> list[IndexedRepository]:
         """Return what is indexed, by name."""
@@ -156,12 +157,15 @@ class Retriever:
         return (vector if vector.any() else None), ()
 
     def _considered(
-        self, asked: Query, generations: Sequence[Generation], conditions: Sequence[Condition | None]
+        self,
+        text: str,
+        dense: NDArray[np.float32] | None,
+        generations: Sequence[Generation],
+        conditions: Sequence[Condition | None],
     ) -> tuple[Question, list[Candidate], dict[str, float]]:
-        question = take_apart(asked.text)
+        question = take_apart(text)
         idf = InverseFrequency(generation.lexicon for generation in generations).of(question.terms)
         sparse = query_vector(question.terms, idf)
-        dense = self._embed(asked.text)
         candidates: list[Candidate] = []
         for generation, condition in zip(generations, conditions, strict=True):
             if condition is not None:

@@ -19,7 +19,9 @@ class SentenceEmbedder:
     def __init__(self, source: str, name: str) -> None:
         try:
             from sentence_transformers import SentenceTransformer
+            from transformers.utils.logging import disable_progress_bar
 
+            disable_progress_bar()  # stdout and stderr belong to the command
             self._model = SentenceTransformer(source)
         except ImportError:
             raise OperationError(
@@ -29,7 +31,7 @@ class SentenceEmbedder:
             reason = " ".join(str(error).split())[:200]
             raise OperationError(f"the embedding model {source} cannot be loaded: {reason}") from error
         self.name = name
-        self.dimensions = int(self._model.get_sentence_embedding_dimension() or 0)
+        self.dimensions = int(self._model.get_embedding_dimension() or 0)
 
     def embed_chunks(self, documents: Sequence[Document], texts: Sequence[str]) -> NDArray[np.float32]:  # noqa: ARG002
         """Return one unit vector a text."""
