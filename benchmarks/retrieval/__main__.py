@@ -23,7 +23,7 @@ from cia.durable_files import replace_text
 from cia.errors import CiaError, InputError, OperationError
 from cia.settings import load_settings
 
-KINDS = ("docstring", "commit", "annotated")
+KINDS = ("docstring", "history", "commit", "annotated")
 
 
 def main() -> int:
@@ -104,10 +104,12 @@ def _gather(options: argparse.Namespace, cache: Path) -> list[QuestionSet]:
     sets: list[QuestionSet] = []
     if "docstring" in options.kinds:
         sets += builder.docstring(wanted)
+    if "history" in options.kinds:
+        sets += builder.history(options.history, wanted)
     if "commit" in options.kinds:
         sets += builder.commit(options.history, wanted)
-        if not options.history:
-            print("commit: left out; give git repositories with --history PATH ...", file=sys.stderr)
+    if not options.history and {"history", "commit"} & set(options.kinds):
+        print("history, commit: left out; give git repositories with --history PATH ...", file=sys.stderr)
     if "annotated" in options.kinds:
         sets += builder.annotated(wanted)
         if options.annotations:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.retrieval.metrics import DEPTH, FILE_DEPTH, percentile, ranked, score
+from benchmarks.retrieval.metrics import COMMITS, DEPTH, FILE_DEPTH, percentile, ranked, score
 from benchmarks.retrieval.question import Found, Kind, QuestionSet
 from cia.errors import OperationError
 from cia.leash import Leashed
@@ -52,7 +52,7 @@ def measure(system: str, sets: Sequence[QuestionSet], cache: Path) -> Measuremen
     Raises OperationError with the last line of what the process printed when it fails.
     """
     kind = sets[0].kind
-    answer = _run(system, sets, FILE_DEPTH if kind == "commit" else DEPTH, cache)
+    answer = _run(system, sets, FILE_DEPTH if kind in COMMITS else DEPTH, cache)
     measurement = Measurement(
         system,
         kind,

@@ -12,8 +12,12 @@ DEPTH = 10
 FILE_DEPTH = 100
 """Results asked for when files are ranked: enough chunks for ten different files."""
 
+COMMITS: frozenset[Kind] = frozenset({"history", "commit"})
+"""Kinds that ask for files."""
+
 METRICS: dict[Kind, tuple[str, ...]] = {
     "docstring": ("MRR@10", "R@10"),
+    "history": ("MRR@10", "R@10", "tests MRR@10", "tests R@10"),
     "commit": ("MRR@10", "R@10", "tests MRR@10", "tests R@10"),
     "annotated": ("NDCG@10",),
     "external": ("NDCG@10",),
@@ -22,7 +26,7 @@ METRICS: dict[Kind, tuple[str, ...]] = {
 
 def ranked(kind: Kind, results: Sequence[Found]) -> list[Found]:
     """Return what is scored: the first ten results, or for commits the first result of each of the first ten files."""
-    if kind != "commit":
+    if kind not in COMMITS:
         return list(results[:DEPTH])
     first: dict[str, Found] = {}
     for found in results:
@@ -39,7 +43,7 @@ def score(kind: Kind, question: Question, ranking: Sequence[Found]) -> dict[str,
     ranks = [rank for place in question.relevant if (rank := rank_of(place, ranking)) is not None]
     if METRICS[kind] == ("NDCG@10",):
         return {"NDCG@10": ndcg(ranks, len(question.relevant))}
-    about = "tests " if kind == "commit" and is_test(question.relevant[0].path) else ""
+    about = "tests " if kind in COMMITS and is_test(question.relevant[0].path) else ""
     return {f"{about}MRR@10": 1.0 / min(ranks) if ranks else 0.0, f"{about}R@10": 1.0 if ranks else 0.0}
 
 

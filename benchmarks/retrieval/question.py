@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-Kind = Literal["docstring", "commit", "annotated", "external"]
+Kind = Literal["docstring", "history", "commit", "annotated", "external"]
 """``external`` are annotated questions from a folder given on the command line."""
 Split = Literal["tune", "report"]
 

@@ -1,9 +1,11 @@
 """Questions made of git history: does a search for a commit's message find the files that the commit changed?
 
-The tree that is indexed is that of a base commit; the questions are commits made after it, so nothing of the change is
-in the tree. Merges, robots, releases, formatting and messages under three words are left out. A commit changes one to
-five source files, and those that the base has are the answer: without the tests that came along, unless the commit
-changed nothing but tests, which is a question about tests and is scored apart.
+Asked in two ways. Of the past: the tree is the newest, the questions are the last commits that led to it. Of the future: the
+tree is that of a base commit, the questions are commits made after it, so nothing of the change is in the tree.
+
+Merges, robots, releases, formatting and messages under three words are left out. A commit changes one to five source files,
+and those that the tree has are the answer: without the tests that came along, unless the commit changed nothing but tests,
+which is a question about tests and is scored apart.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
@@ -23,6 +25,8 @@ from cia.errors import SourceError
 
 QUESTIONS = 100
 """A history gives at most this many: the first ones after its base commit, when the tree is most like what they changed."""
+READ_AT_MOST = 3000
+"""Of a history's main line, for questions of the past."""
 MAX_FILES = 5
 MIN_WORDS = 3
 ROBOT = re.compile(r"\[bot\]|dependabot|pre-commit-ci|renovate|github-actions|greenkeeper|pyup", re.I)
@@ -65,6 +69,13 @@ def questions_from(history: Path, limit: int = QUESTIONS) -> tuple[str, tuple[Qu
     return base, _questions_after(history, base)[:limit]
 
 
+def past_questions(history: Path, limit: int = QUESTIONS) -> tuple[Question, ...]:
+    """Return up to ``limit`` questions about the newest tree of ``history``: its last commits. Raises SourceError."""
+    line = git(history, "rev-list", "--first-parent", "HEAD").split()
+    base = line[min(len(line) - 1, READ_AT_MOST)]
+    return _distinct(_present(history, "HEAD"), reversed(list(_commits_after(history, base))), limit)
+
+
 def write_tree(history: Path, commit: str, target: Path, below: str = "") -> None:
     """Write the files of ``history`` at ``commit`` to ``target``; with ``below``, only those in that folder."""
     command = ["git", "-C", str(history), "archive", "--format=tar", commit, *([below] if below else [])]
@@ -105,12 +116,22 @@ def question_of(commit: Commit, present: frozenset[str]) -> Question | None:
 
 
 def _questions_after(history: Path, base: str) -> tuple[Question, ...]:
-    present = frozenset(path for path in git(history, "ls-tree", "-r", "-z", "--name-only", base).split("\0") if is_source(path))
-    asked = (question_of(commit, present) for commit in _commits_after(history, base))
+    return _distinct(_present(history, base), _commits_after(history, base))
+
+
+def _present(history: Path, commit: str) -> frozenset[str]:
+    paths = git(history, "ls-tree", "-r", "-z", "--name-only", commit).split("\0")
+    return frozenset(path for path in paths if is_source(path))
+
+
+def _distinct(present: frozenset[str], commits: Iterable[Commit], limit: int | None = None) -> tuple[Question, ...]:
+    asked = (question_of(commit, present) for commit in commits)
     seen: dict[str, Question] = {}
     for question in asked:
         if question:
             seen.setdefault(question.text.lower(), question)
+        if limit is not None and len(seen) == limit:
+            break
     return tuple(seen.values())
 
 

@@ -10,16 +10,28 @@ from pathlib import Path
 
 from benchmarks.retrieval.question import Kind, Question, QuestionSet, Split
 from benchmarks.retrieval.questions_annotated import OWN_QUESTIONS, PinnedRepository, placed, read_jsonl, read_semble
-from benchmarks.retrieval.questions_commit import git, known_revision, questions_from, write_tree
+from benchmarks.retrieval.questions_commit import git, known_revision, past_questions, questions_from, write_tree
 from benchmarks.retrieval.questions_docstring import strip_files
 from cia.corpus import Corpus, Snapshot
 from cia.durable_files import replace_directory, replace_text
 from cia.settings import load_settings
 
 TUNED_ON = frozenset(
-    {"attrs", "flask", "gin", "gson", "javapoet", "marshmallow", "requests", "rich", "starlette"}
+    {
+        "Dapper", "Slim", "attrs", "axios", "cJSON", "chi", "client_golang", "commons-io", "flask", "gin", "gorm",
+        "gson", "jackson-core", "javapoet", "kombu", "marshmallow", "mux", "pydantic", "pytest", "requests",
+        "retrofit", "rich", "scrapy", "starlette", "tox", "urllib3", "zap", "zustand"
+    }
 )  # fmt: skip
 """Repositories that may be looked at while retrieval is tuned; every other one is only ever reported on."""
+
+REPORTED = frozenset(
+    {"aiohttp", "celery", "cli", "click", "cobra", "guice", "httpx", "jinja", "jinja2", "junit4", "werkzeug"}
+)  # fmt: skip
+"""Repositories that nothing is ever tuned or trained on."""
+
+QUESTIONED = TUNED_ON | REPORTED
+"""Repositories that the carried word vectors may not be trained on."""
 
 DOCSTRING_SDISTS = (
     "attrs==26.1.0", "flask==3.1.2", "marshmallow==4.4.0", "requests==2.34.2", "rich==15.0.0", "starlette==1.10.0",
@@ -28,7 +40,7 @@ DOCSTRING_SDISTS = (
 DOCSTRINGS_A_REPOSITORY = 260
 """A seeded sample, so that one large repository does not decide the mean."""
 SEED = 7
-RECIPES: dict[Kind, int] = {"docstring": 1, "commit": 2, "annotated": 1, "external": 1}
+RECIPES: dict[Kind, int] = {"docstring": 1, "history": 1, "commit": 2, "annotated": 1, "external": 1}
 """Raised when the same sources would give other questions, so that kept sets are made again."""
 
 
@@ -52,6 +64,11 @@ class QuestionSets:
         """Return the commit sets of those git repositories that are ``wanted``. Raises SourceError for another folder."""
         named = [(repository_name(path), path) for path in histories]
         return [self._commit(name, path) for name, path in named if wanted(name)]
+
+    def history(self, histories: Sequence[Path], wanted: Callable[[str], bool]) -> list[QuestionSet]:
+        """Return the sets about past commits of those git repositories that are ``wanted``. Raises SourceError."""
+        named = [(repository_name(path), path) for path in histories]
+        return [self._history(name, path) for name, path in named if wanted(name)]
 
     def annotated(
         self, wanted: Callable[[str], bool], folder: Path = OWN_QUESTIONS, kind: Kind = "annotated"
@@ -106,6 +123,13 @@ class QuestionSets:
             return questions
 
         return self._kept("commit", name, git(history, "rev-parse", "HEAD").strip(), build)
+
+    def _history(self, name: str, history: Path) -> QuestionSet:
+        def build(target: Path) -> tuple[Question, ...]:
+            write_tree(history, "HEAD", target)
+            return past_questions(history)
+
+        return self._kept("history", name, git(history, "rev-parse", "HEAD").strip(), build)
 
     def _annotated(self, kind: Kind, snapshot: Snapshot, questions: tuple[Question, ...]) -> QuestionSet:
         def build(target: Path) -> tuple[Question, ...]:

@@ -10,7 +10,8 @@ from cia.evaluation.bootstrap import Interval, paired_interval
 
 TITLES = {
     "docstring": "docstring: the definition that a sentence describes",
-    "commit": "commit: the files that a commit changed; tests: commits that changed only tests",
+    "history": "history: the files that a past commit changed, in the newest tree; tests: commits that changed only tests",
+    "commit": "commit: the same, asked of a tree that no such change has reached yet",
     "annotated": "annotated: questions written by hand",
     "external": "annotations: questions from --annotations",
 }

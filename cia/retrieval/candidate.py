@@ -50,10 +50,16 @@ def path_traits(path: str) -> PathTraits:
     )
 
 
+def file_stem(path: str) -> str:
+    """Return the lower-case name of a file without any extension."""
+    return path.rpartition("/")[2].partition(".")[0].lower()
+
+
 @dataclass(slots=True)
 class Candidate:
     """A chunk that may answer. ``dense`` is a cosine, ``sparse`` a BM25F score, 0 where it has none; ``file_dense`` and
-    ``file_sparse`` are those of its whole file."""
+    ``file_sparse`` are those of its whole file, which has ``file_chunks``. ``name_count`` and ``stem_count`` say how many
+    chunks of the repository have the chunk's name or the file's among their terms."""
 
     repo: str
     commit: str
@@ -63,6 +69,9 @@ class Candidate:
     sparse: float = 0.0
     file_dense: float = 0.0
     file_sparse: float = 0.0
+    file_chunks: int = 1
+    name_count: int = 0
+    stem_count: int = 0
     score: float = 0.0
 
     @property

@@ -1,60 +1,66 @@
-"""Orders candidates: one linear model over features that any code has, its weights blended by what the question wants.
+"""Orders candidates. What the question wants blends three judgements: which definition it describes, which files a change
+would touch, which place shows a topic.
 
-The weights were fitted on questions of the tuning repositories only (``benchmarks/retrieval``), by the log-likelihood of
-the right chunk (or, for changes and places, the right file) among the candidates. Those of names, tests, documentation,
-examples and vendored code were set by hand: the questions that can be had in number never ask for them, and a fit would
-banish them.
+Definitions and places are judged by linear models over features of chunks, files by trees over features of files
+(``benchmarks/file_ranking.py`` grows them). All were fitted on questions of the tuning repositories only
+(``benchmarks/retrieval``), by the log-likelihood of the right chunk or file among the candidates, so their scores add up as
+logits do. The weights of names, tests, documentation, examples and vendored code were set by hand: the questions that can be
+had in number never ask for them, and a fit would banish them.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
 
 import numpy as np
 
 from cia.retrieval.candidate import Candidate
 from cia.retrieval.features import FEATURES, feature_matrix
+from cia.retrieval.file_features import FILE_FEATURES, file_matrix
+from cia.retrieval.forest import Forest
 from cia.retrieval.intent import Intent, intent_of
 from cia.retrieval.question import Question
 
 WEIGHTS: dict[str, tuple[float, float, float]] = {
-    # definition, change, place
-    "sparse": (-0.04, 0.78, -4.62),
-    "sparse_of_best": (2.29, 1.22, 3.68),
-    "dense": (7.16, 2.41, -0.45),
-    "dense_of_best": (3.49, 0.30, 2.10),
-    "file_sparse": (0.54, 0.47, 0.95),
-    "file_sparse_of_best": (1.09, 1.10, 0.52),
-    "file_dense": (0.76, 0.18, 3.41),
-    "file_size": (-0.09, 0.64, 0.05),
-    "file_best_sparse": (1.37, 1.38, 1.00),
-    "file_best_dense": (1.13, 0.65, 3.07),
-    "file_sum_sparse": (-1.65, -0.13, 1.53),
-    "scope_best_dense": (-0.36, -0.48, 0.88),
-    "name_covered": (0.14, 0.66, 2.45),
-    "name_covers": (1.84, -0.89, -4.20),
-    "scope_covers": (1.66, -0.53, 1.44),
-    "stem_covered": (0.40, 1.05, 0.94),
-    "stem_covers": (-0.95, 4.62, 2.53),
-    "folder_covers": (-4.21, 3.59, 5.02),
+    # definition, change (beside the trees), place
+    "sparse": (-0.04, 0.00, -4.62),
+    "sparse_of_best": (2.29, 0.00, 3.68),
+    "dense": (7.16, 0.00, -0.45),
+    "dense_of_best": (3.49, 0.00, 2.10),
+    "file_sparse": (0.54, 0.00, 0.95),
+    "file_sparse_of_best": (1.09, 0.00, 0.52),
+    "file_dense": (0.76, 0.00, 3.41),
+    "file_size": (-0.09, 0.00, 0.05),
+    "file_best_sparse": (1.37, 0.00, 1.00),
+    "file_best_dense": (1.13, 0.00, 3.07),
+    "file_sum_sparse": (-1.65, 0.00, 1.53),
+    "scope_best_dense": (-0.36, 0.00, 0.88),
+    "name_covered": (0.14, 0.00, 2.45),
+    "name_covers": (1.84, 0.00, -4.20),
+    "scope_covers": (1.66, 0.00, 1.44),
+    "stem_covered": (0.40, 0.00, 0.94),
+    "stem_covers": (-0.95, 0.00, 2.53),
+    "folder_covers": (-4.21, 0.00, 5.02),
     "asked": (8.00, 8.00, 8.00),
     "named": (0.00, 1.20, 2.00),
     "exact_path": (4.00, 5.50, 6.00),
     "quoted": (3.00, 1.50, 2.00),
-    "test": (-3.00, -1.00, -2.50),
-    "test_asked": (3.00, 2.00, 3.00),
-    "example": (-1.50, -1.50, -1.00),
-    "documentation": (-2.50, -3.00, -2.50),
-    "documentation_asked": (2.50, 3.00, 2.50),
-    "vendored": (-1.50, -1.50, -1.50),
-    "function": (2.05, 1.46, 0.66),
-    "class": (2.43, 1.24, -0.65),
-    "module": (-3.71, 1.77, 0.21),
-    "section": (-2.17, -3.95, -0.73),
-    "private": (-1.50, -0.05, 0.00),
+    "test": (-3.00, 0.00, -2.50),
+    "test_asked": (3.00, 0.00, 3.00),
+    "example": (-1.50, 0.00, -1.00),
+    "documentation": (-2.50, 0.00, -2.50),
+    "documentation_asked": (2.50, 0.00, 2.50),
+    "vendored": (-1.50, 0.00, -1.50),
+    "function": (2.05, 0.00, 0.66),
+    "class": (2.43, 0.00, -0.65),
+    "module": (-3.71, 0.00, 0.21),
+    "section": (-2.17, 0.00, -0.73),
+    "private": (-1.50, 0.00, 0.00),
     "dunder": (-1.50, 0.00, 0.00),
-    "lines": (-0.01, 0.37, 0.85),
+    "lines": (-0.01, 0.00, 0.85),
 }
 _MATRIX = np.array([WEIGHTS[feature] for feature in FEATURES])
 _WITHIN_A_FILE = np.array([max(WEIGHTS[feature]) if feature == "named" else WEIGHTS[feature][0] for feature in FEATURES])
@@ -71,17 +77,27 @@ def rank(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, 
         return []
     intent = intent_of(question)
     features = feature_matrix(question, candidates, idf)
-    scores = features @ (_MATRIX @ np.array(intent))
+    file_of, files = file_matrix(question, candidates, features, idf)
+    scores = features @ (_MATRIX @ np.array(intent)) + intent.change * _trees().scores(files)[file_of]
     for candidate, score in zip(candidates, scores.tolist(), strict=True):
         candidate.score = score
     _show_the_definition(candidates, (features @ _WITHIN_A_FILE).tolist())
     return _spread(sorted(candidates, key=_order), intent)
 
 
+@cache
+def _trees() -> Forest:
+    with resources.files("cia.retrieval").joinpath("file_ranking.npz").open("rb") as file:
+        forest = Forest.load(file)
+    if forest.names != FILE_FEATURES:
+        raise RuntimeError("file_ranking.npz was grown on other features; run `python -m benchmarks.file_ranking`")
+    return forest
+
+
 def _show_the_definition(candidates: Sequence[Candidate], suits: Sequence[float]) -> None:
     """Hand the scores that a file's chunks got to those same chunks, the best score to the one that suits the question best.
 
-    The weights of changes and places were fitted on whole files: they say which file is right, not which chunk of it.
+    Changes and places were fitted on whole files: they say which file is right, not which chunk of it.
     """
     files: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for number, candidate in enumerate(candidates):

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cia.corpus import Corpus
 from cia.errors import CiaError, InputError, NotIndexedError, OperationError, UnavailableError
-from cia.retrieval.candidate import Candidate
+from cia.retrieval.candidate import Candidate, file_stem
 from cia.retrieval.embedding import Embedder, open_embedder
 from cia.retrieval.exact import answered_first, spelled_out
 from cia.retrieval.filters import check_languages, condition_of, parse_query
@@ -72,17 +73,19 @@ class Retriever:
         conditions = [condition_of(asked, generation) for generation in generations]
         if all(condition is None for condition in conditions):
             return SearchResponse(query, (), (*notices, f"no indexed file matches path:{asked.path}"))
-        question = take_apart(asked.text)
-        idf = InverseFrequency(generation.lexicon for generation in generations).of(question.terms)
-        sparse = query_vector(question.terms, idf)
         dense, by_words = self._embed(asked.text)
-        candidates: list[Candidate] = []
-        for generation, condition in zip(generations, conditions, strict=True):
-            if condition is not None:
-                candidates += self._candidates(generation, condition, question, dense, sparse)
+        question, candidates, idf = self._considered(asked.text, dense, generations, conditions)
         found = answered_first(question, rank(question, candidates, idf))[:limit]
         notices += by_words + self._notices({candidate.repo for candidate in found})
         return SearchResponse(query, tuple(map(_result, found)), notices)
+
+    def candidates(self, query: str, repo: str) -> tuple[Question, list[Candidate], dict[str, float]]:
+        """Return ``query`` taken apart, every chunk of ``repo`` that ranking would order, and the IDF of the query's terms.
+
+        Ranking is tuned on this. Raises as ``search`` does.
+        """
+        asked = parse_query(query, [repo], (), None)
+        return self._considered(asked.text, self._embed(asked.text)[0], self._generations([repo]), [Condition({})])
 
     def repositories(self) -> list[IndexedRepository]:
         """Return what is indexed, by name."""
@@ -153,6 +156,22 @@ class Retriever:
             return None, (f"searched by words alone: {error}",)
         return (vector if vector.any() else None), ()
 
+    def _considered(
+        self,
+        text: str,
+        dense: NDArray[np.float32] | None,
+        generations: Sequence[Generation],
+        conditions: Sequence[Condition | None],
+    ) -> tuple[Question, list[Candidate], dict[str, float]]:
+        question = take_apart(text)
+        idf = InverseFrequency(generation.lexicon for generation in generations).of(question.terms)
+        sparse = query_vector(question.terms, idf)
+        candidates: list[Candidate] = []
+        for generation, condition in zip(generations, conditions, strict=True):
+            if condition is not None:
+                candidates += self._candidates(generation, condition, question, dense, sparse)
+        return question, candidates, idf
+
     def _candidates(
         self,
         generation: Generation,
@@ -172,8 +191,11 @@ class Retriever:
         of_chunks = [generation.scores("chunk", vector, chosen) for vector in vectors]
         of_files = [generation.scores("file", vector, sorted(set(files.values()))) for vector in vectors]
         record = generation.record
+        chunks_of = generation.manifest().files
+        counts = _counts(generation, payloads.values())
         candidates = []
         for identifier in chosen:
+            path = payloads[identifier]["file_path"]
             chunk = [scores.get(identifier, 0.0) for scores in of_chunks]
             file = [scores.get(files[identifier], 0.0) for scores in of_files]
             candidates.append(
@@ -186,6 +208,9 @@ class Retriever:
                     dense=chunk[1] if dense is not None else 0.0,
                     file_sparse=file[0],
                     file_dense=file[1] if dense is not None else 0.0,
+                    file_chunks=len(chunks_of[path][1]) - 1,
+                    name_count=counts[payloads[identifier]["name"]],
+                    stem_count=counts[file_stem(path)],
                 )
             )
         return candidates
@@ -205,6 +230,13 @@ class Retriever:
             ended = time.monotonic()
             self._moved[repo] = (ended + max(NOTICE_SECONDS, NOTICE_REST * (ended - started)), notice)
         return notice
+
+
+def _counts(generation: Generation, payloads: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """In how many chunks the names of these chunks and of their files occur."""
+    names = {name for payload in payloads for name in (payload["name"], file_stem(payload["file_path"]))}
+    counts = generation.lexicon.frequencies(np.asarray(term_ids(names), np.uint32))
+    return dict(zip(names, counts.tolist(), strict=True))
 
 
 def _from_best_files(

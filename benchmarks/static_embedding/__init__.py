@@ -1,0 +1,1 @@
+"""Make the word vectors that retrieval carries."""
