@@ -63,7 +63,7 @@ class RetrievalSettings(Section):
     """What a search returns."""
 
     limit: int = Field(default=10, gt=0, le=100, description="Results of a search that names no limit.")
-    candidates: int = Field(default=200, gt=0, description="Hits taken from each vector before ranking.")
+    candidates: int = Field(default=120, gt=0, description="Hits taken from each vector before ranking.")
 
 
 class ModelSettings(Section):

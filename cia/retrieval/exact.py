@@ -13,7 +13,7 @@ from itertools import takewhile
 import numpy as np
 
 from cia.retrieval.candidate import Candidate, path_traits
-from cia.retrieval.messages import fills_in, fixed_parts, holds, quotes_most_of
+from cia.retrieval.messages import fills_in, fixed_parts, holds, messages, quotes_most_of
 from cia.retrieval.question import Place, Question
 from cia.retrieval.sparse import SparseTerms
 from cia.retrieval.store import Condition, Generation, file_point_id
@@ -162,7 +162,10 @@ def _order_of_texts(question: Question, ranked: Sequence[Candidate]) -> Order:
     order: Order = {}
     if quotes_most_of(question):
         order = _order_of_holders(question, ranked, lambda text: all(holds(text, quoted) for quoted in question.quoted))
-    return order or _order_of_holders(question, ranked, lambda text: fills_in(text, question))
+    asked = list(messages(question))
+    if order or not asked:
+        return order
+    return _order_of_holders(question, ranked, lambda text: fills_in(text, asked))
 
 
 def _order_of_holders(question: Question, ranked: Sequence[Candidate], test: Callable[[str], bool]) -> Order:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Mapping, Sequence
+from functools import cache
 from math import log1p
 
 import numpy as np
@@ -101,21 +102,20 @@ def _word_features(question: Question, candidates: Sequence[Candidate], idf: Map
         shared = weights.keys() & part
         return sum(weights[term] for term in shared) / total if shared else 0.0
 
+    @cache
+    def of_path(path: str) -> tuple[float, float, float]:
+        traits = path_traits(path)
+        return _share(traits.stem_words, weights), covers(traits.stem_words), covers(traits.folder_words)
+
+    @cache
+    def of_scope(scope: str) -> float:
+        return covers(words(scope))
+
     rows = []
     for candidate in candidates:
         scope, _, name = candidate.symbol.rpartition(".")
-        traits = path_traits(candidate.file_path)
         name_words = words(name)
-        rows.append(
-            (
-                _share(name_words, weights),
-                covers(name_words),
-                covers(words(scope)),
-                _share(traits.stem_words, weights),
-                covers(traits.stem_words),
-                covers(traits.folder_words),
-            )
-        )
+        rows.append((_share(name_words, weights), covers(name_words), of_scope(scope), *of_path(candidate.file_path)))
     return np.array(rows)
 
 
@@ -123,6 +123,8 @@ def _exact_features(question: Question, candidates: Sequence[Candidate]) -> NDAr
     qualified = {name.lower() for name in question.names if "." in name}
     last = {name.rpartition(".")[2].lower() for name in question.names}
     rows = []
+    if not (last or question.paths or question.quoted):
+        return np.zeros((len(candidates), 4))
     for candidate in candidates:
         name, full = candidate.payload["name"], f".{_module(candidate.file_path)}.{candidate.symbol}".lower()
         named = bool(name) and name in last and candidate.payload["kind"] in ("function", "class")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import log1p
 
 import numpy as np
@@ -97,27 +98,31 @@ def file_matrix(
     files: dict[File, list[int]] = {}
     for number, candidate in enumerate(candidates):
         files.setdefault((candidate.repo, candidate.file_path), []).append(number)
-    neighbours = _Neighbours(question, candidates, files, idf)
-    rows = []
     if question.about_documentation:
         features = features.copy()
         features[:, _DOCUMENTATION] = 0.0
+    order = np.fromiter(chain.from_iterable(files.values()), np.intp, len(candidates))
+    sizes = [len(members) for members in files.values()]
+    starts = np.cumsum([0, *sizes[:-1]])
+    neighbours = _Neighbours(question, candidates, files, idf)
+    sparse, dense = features[:, _SPARSE].tolist(), features[:, _DENSE].tolist()
+    rows = []
     for (_, path), members in files.items():
-        part = features[members]
-        row = [*part[:, _BEST].max(axis=0).tolist(), *part[0, _SAME].tolist()]
-        sparse, dense = part[:, _SPARSE], part[:, _DENSE]
-        ordered = np.sort(dense)[::-1]
-        row += [
-            float(np.sort(sparse)[-2]) if len(members) > 1 else 0.0,
-            float(ordered[1]) if len(members) > 1 else 0.0,
-            float(ordered[:_SUMMED].sum()),
-            *neighbours.of_file(path, members, members[int(np.argmax(sparse + dense))]),
-        ]
-        rows.append(row)
-    table = np.array(rows)
+        dense_ones = sorted((dense[number] for number in members), reverse=True)
+        sparse_ones = sorted((sparse[number] for number in members), reverse=True)
+        best = max(members, key=lambda number: sparse[number] + dense[number])
+        rows.append(
+            (
+                sparse_ones[1] if len(members) > 1 else 0.0,
+                dense_ones[1] if len(members) > 1 else 0.0,
+                sum(dense_ones[:_SUMMED]),
+                *neighbours.of_file(path, members, best),
+            )
+        )
+    bests = np.maximum.reduceat(features[order][:, _BEST], starts)
+    table = np.column_stack([bests, features[order[starts]][:, _SAME], np.array(rows)])
     number_of = np.empty(len(candidates), np.intp)
-    for number, members in enumerate(files.values()):
-        number_of[members] = number
+    number_of[order] = np.repeat(np.arange(len(files)), sizes)
     return number_of, np.column_stack([table, _among_files(table)])
 
 
@@ -149,12 +154,13 @@ class _Neighbours:
         self._languages: defaultdict[str, int] = defaultdict(int)
         self._defined: dict[str, float] = {}
         self._called: dict[str, float] = {}
-        for candidate in candidates:
+        self._calls = [_called_names(candidate) for candidate in candidates]
+        for candidate, calls in zip(candidates, self._calls, strict=True):
             payload, score = candidate.payload, candidate.sparse
             self._languages[payload["language"]] += 1
             if name := payload["name"]:
                 self._defined[name] = max(self._defined.get(name, 0.0), score)
-            for call in _called_names(candidate):
+            for call in calls:
                 self._called[call] = max(self._called.get(call, 0.0), score)
         self._tests: dict[tuple[str, ...], tuple[float, float]] = {}
         for (_, path), members in files.items():
@@ -175,7 +181,7 @@ class _Neighbours:
         names = {word for candidate in found for word in words(candidate.payload["name"])}
         tests = (0.0, 0.0) if traits.is_test else self._tests.get(_without_test(traits.stem_words), (0.0, 0.0))
         caller = max((self._called.get(candidate.payload["name"], 0.0) for candidate in found), default=0.0)
-        callee = max((self._defined.get(call, 0.0) for candidate in found for call in _called_names(candidate)), default=0.0)
+        callee = max((self._defined.get(call, 0.0) for number in members for call in self._calls[number]), default=0.0)
         return [
             sum(self._weights[term] for term in self._weights.keys() & names) / self._total,
             log1p(chunk.file_chunks),
@@ -197,7 +203,7 @@ class _Neighbours:
 
 
 def _called_names(candidate: Candidate) -> list[str]:
-    return [call.rpartition(".")[2].lower() for call in candidate.payload["calls"]]
+    return [call.rpartition(".")[2].lower() if "." in call else call.lower() for call in candidate.payload["calls"]]
 
 
 def _without_test(stem: Sequence[str]) -> tuple[str, ...]:

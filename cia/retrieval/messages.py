@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cia.retrieval.question import Question
 
@@ -38,20 +38,20 @@ def quotes_most_of(question: Question) -> bool:
 
 def fixed_parts(question: Question) -> list[str]:
     """Return for each message that the question is its longest run of words that do not look like filled-in values."""
-    parts = [max(_FILLED_IN.split(message), key=len).strip(" .,:;") for message in _messages(question)]
+    parts = [max(_FILLED_IN.split(message), key=len).strip(" .,:;") for message in messages(question)]
     return [part for part in parts if part.count(" ")]
 
 
-def fills_in(text: str, question: Question) -> bool:
-    """Return whether the question is a message that a literal in ``text`` gives once its values are filled in.
+def fills_in(text: str, asked: Iterable[str]) -> bool:
+    """Return whether one of the messages ``asked`` is what a literal in ``text`` gives once its values are filled in.
 
     ``f"Invalid port: {port!r}"`` gives ``Invalid port: '99999'``. Half of the message must be the literal's own.
     """
-    messages = [message for message in _messages(question) if _says_half(text, message)]
-    if not messages:
+    likely = [message for message in asked if _says_half(text, message)]
+    if not likely:
         return False
     literals = [next(group for group in found if group) for found in _LITERAL.findall(_BETWEEN_LITERALS.sub("", text))]
-    return any(_gives(literal, message) for literal in literals for message in messages)
+    return any(_gives(literal, message) for literal in literals for message in likely)
 
 
 def _says_half(text: str, message: str) -> bool:
@@ -60,7 +60,8 @@ def _says_half(text: str, message: str) -> bool:
     return 2 * sum(word in text for word in words) >= len(words)
 
 
-def _messages(question: Question) -> Iterator[str]:
+def messages(question: Question) -> Iterator[str]:
+    """Return the messages that ``question`` consists of, without the name of the error before them; mostly none."""
     if quotes_most_of(question):
         yield from map(_plain, question.quoted)
     elif len(question.text) <= MOST_MESSAGE and not _ASKING.search(question.text) and _is_message(question.text):
