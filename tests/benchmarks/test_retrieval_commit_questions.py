@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.retrieval.questions_commit import Commit, git, question_of, questions_from, write_tree
+from benchmarks.retrieval.questions_commit import Commit, git, past_questions, question_of, questions_from, write_tree
 from benchmarks.retrieval.source_files import is_test
 from cia.errors import SourceError
 
@@ -93,3 +93,9 @@ def _git(folder: Path, *arguments: str) -> None:
     who = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "Ada", "GIT_COMMITTER_EMAIL": "a@b"}
     quiet = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True, env={**os.environ, **who, **quiet})
+
+
+def test_questions_of_the_past_are_the_last_commits_about_the_newest_tree(history: Path) -> None:
+    asked = past_questions(history, limit=3)
+    newest = [subject for subject in git(history, "log", "--format=%s").splitlines() if "pool" in subject]
+    assert [question.text for question in asked] == newest[:3]

@@ -1,7 +1,7 @@
-"""The default embedder: one vector a word, learnt from pairs of a docstring and the code below it.
+"""The default embedder: one vector a word, learnt from what people say of code: docstrings, comments, commits.
 
 A text's vector is the weighted sum of its words' vectors, so a core embeds thousands of chunks a second and a start costs
-milliseconds. ``benchmarks/train_static_embedding.py`` made the table, and says from what.
+milliseconds. ``benchmarks/static_embedding`` made the table, and says from what.
 """
 
 from __future__ import annotations
