@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Occurrences = Callable[[Iterable[str]], tuple[dict[str, int], int]]
 """In how many chunks of what was searched each term occurs, and how many chunks there are."""
 
-WEIGHTS = {"score": 0.51, "coverage": 10.95, "missing_names": -2.97}
-BIAS = -12.5
+WEIGHTS = {"score": 0.35, "coverage": 9.98, "missing_names": -2.79}
+BIAS = -10.46
 
 HITS_READ = 5
 """Of the first hits, one must bring the question's words together; further down that happens by chance."""

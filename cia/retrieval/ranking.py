@@ -1,8 +1,8 @@
 """Orders candidates. What the question wants blends three judgements: which definition it describes, which files a change
 would touch, which place shows a topic.
 
-Definitions and places are judged by linear models over features of chunks, files by trees over features of files
-(``benchmarks/file_ranking.py`` grows them). All were fitted on questions of the tuning repositories only
+Definitions are judged by a linear model over features of chunks, changes by trees over features of files
+(``benchmarks/file_ranking.py`` grows them), places by both. All were fitted on questions of the tuning repositories only
 (``benchmarks/retrieval``), by the log-likelihood of the right chunk or file among the candidates, so their scores add up as
 logits do. The weights of names, tests, documentation, examples and vendored code were set by hand: the questions that can be
 had in number never ask for them, and a fit would banish them.
@@ -25,7 +25,7 @@ from cia.retrieval.intent import Intent, intent_of
 from cia.retrieval.question import Question
 
 WEIGHTS: dict[str, tuple[float, float, float]] = {
-    # definition, change (beside the trees), place
+    # definition, change, place; the trees add their score to the last two
     "sparse": (-0.04, 0.00, -4.62),
     "sparse_of_best": (2.29, 0.00, 3.68),
     "dense": (7.16, 0.00, -0.45),
@@ -66,8 +66,8 @@ _MATRIX = np.array([WEIGHTS[feature] for feature in FEATURES])
 _WITHIN_A_FILE = np.array([max(WEIGHTS[feature]) if feature == "named" else WEIGHTS[feature][0] for feature in FEATURES])
 """A definition that is named stands for its file, also where a sentence that describes one would not name it."""
 
-SPREAD = 2.0
-"""What each better chunk of the same file costs a chunk when places are asked for: enough that ten results show several files,
+SPREAD = Intent(definition=0.0, change=2.0, place=4.0)
+"""What each better chunk of the same file costs a chunk: enough that ten results show several files where places are wanted,
 too little to hide a chunk that is clearly better than other files' best. A question for a definition pays nothing."""
 
 
@@ -78,7 +78,8 @@ def rank(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, 
     intent = intent_of(question)
     features = feature_matrix(question, candidates, idf)
     file_of, files = file_matrix(question, candidates, features, idf)
-    scores = features @ (_MATRIX @ np.array(intent)) + intent.change * _trees().scores(files)[file_of]
+    of_files = _trees().scores(files)[file_of]
+    scores = features @ (_MATRIX @ np.array(intent)) + (intent.change + intent.place) * of_files
     for candidate, score in zip(candidates, scores.tolist(), strict=True):
         candidate.score = score
     _show_the_definition(candidates, (features @ _WITHIN_A_FILE).tolist())
@@ -109,10 +110,11 @@ def _show_the_definition(candidates: Sequence[Candidate], suits: Sequence[float]
 
 
 def _spread(ordered: Sequence[Candidate], intent: Intent) -> list[Candidate]:
+    cost = sum(price * share for price, share in zip(SPREAD, intent, strict=True))
     before: Counter[tuple[str, str]] = Counter()
     for candidate in ordered:
         file = candidate.repo, candidate.file_path
-        candidate.score -= SPREAD * (1.0 - intent.definition) * before[file]
+        candidate.score -= cost * before[file]
         before[file] += 1
     return sorted(ordered, key=_order)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cia.retrieval import Indexer, Retriever
-from cia.retrieval.messages import fills_in, holds
+from cia.retrieval.messages import fills_in, holds, messages
 from cia.retrieval.question import Place, take_apart
 from cia.settings import Settings
 
@@ -226,7 +226,7 @@ def test_scores_fall_from_one_result_to_the_next(retriever: Retriever) -> None:
     ],
 )
 def test_a_literal_gives_a_message_when_its_values_are_filled_in(literal: str, message: str, gives: bool) -> None:
-    assert fills_in(f"raise ValueError({literal})", take_apart(message)) is gives
+    assert fills_in(f"raise ValueError({literal})", list(messages(take_apart(message)))) is gives
 
 
 def test_a_text_is_held_across_the_seam_of_two_literals() -> None:
