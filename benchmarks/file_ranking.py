@@ -189,8 +189,12 @@ def main() -> None:
     options = parser.parse_args()
     sets = QuestionSets((options.cache or load_settings().home / "benchmarks" / "retrieval").absolute())
     tuned = _gathered(sets, options.history, "tune")
+    if len(tuned) < 2:
+        parser.error("--history has too few of the repositories that may be tuned on (TUNED_ON in benchmarks/retrieval/sets.py)")
     if options.curve:
         reported = _gathered(sets, options.history, "report")
+        if not reported:
+            parser.error("--history has none of the other repositories to report on")
         print_curve(tuned, [question for questions in reported.values() for question in questions])
     else:
         write_trees(tuned, options.output)
