@@ -22,10 +22,12 @@ class Forest:
         depth: int,
     ) -> None:
         """Each array has a row for each tree and a column for each node, the root first. A leaf leads to itself."""
+        trees, nodes = feature.shape
+        self._roots = np.arange(trees) * nodes  # nodes are numbered through all trees: one flat look-up is the fastest
         self.names = names
-        self._feature, self._threshold, self._value = feature.astype(np.intp), threshold.astype(np.float64), value
-        self._children = np.stack([above, below]).astype(np.intp)
-        self._trees = np.arange(len(feature))
+        self._feature, self._threshold, self._value = feature.ravel().astype(np.intp), threshold.ravel(), value.ravel()
+        self._children = np.stack([above, below], axis=-1).astype(np.intp) + self._roots[:, None, None]
+        self._children = self._children.ravel()
         self._depth = depth
 
     @classmethod
@@ -37,9 +39,10 @@ class Forest:
 
     def scores(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum of the trees for each row of ``table``, whose columns are ``names``."""
-        rows = np.arange(len(table))[:, None]
-        node = np.zeros((len(table), len(self._trees)), np.intp)
+        values = np.ascontiguousarray(table, np.float64).ravel()
+        rows = np.arange(len(table))[:, None] * table.shape[1]
+        node = np.broadcast_to(self._roots, (len(table), len(self._roots)))
         for _ in range(self._depth):
-            is_below = table[rows, self._feature[self._trees, node]] <= self._threshold[self._trees, node]
-            node = self._children[is_below.astype(np.intp), self._trees, node]
-        return np.asarray(self._value[self._trees, node].sum(axis=1), np.float64)
+            is_below = values.take(rows + self._feature.take(node)) <= self._threshold.take(node)
+            node = self._children.take(2 * node + is_below)
+        return np.asarray(self._value.take(node).sum(axis=1), np.float64)

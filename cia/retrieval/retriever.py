@@ -182,13 +182,17 @@ class Retriever:
     ) -> list[Candidate]:
         limit = self._settings.retrieval.candidates
         vectors: list[NDArray[np.float32] | SparseTerms] = [sparse] if dense is None else [sparse, dense]
-        ids = {found for vector in vectors for found, _ in generation.nearest("chunk", vector, limit, condition)}
+        known = [dict(generation.nearest("chunk", vector, limit, condition)) for vector in vectors]
+        ids = set().union(*known)
         ids.update(spelled_out(generation, question, condition))
         ids.update(_from_best_files(generation, vectors, condition))
         chosen = sorted(ids)
         payloads = generation.payloads(chosen)
         files = {identifier: file_point_id(payloads[identifier]["file_path"]) for identifier in chosen}
-        of_chunks = [generation.scores("chunk", vector, chosen) for vector in vectors]
+        of_chunks = [
+            scores | generation.scores("chunk", vector, [identifier for identifier in chosen if identifier not in scores])
+            for vector, scores in zip(vectors, known, strict=True)
+        ]
         of_files = [generation.scores("file", vector, sorted(set(files.values()))) for vector in vectors]
         record = generation.record
         chunks_of = generation.manifest().files
