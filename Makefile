@@ -30,7 +30,7 @@ bench-store: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.vector_store
 
 bench-retrieval: $(VENV)/.ready
-	@$(VENV)/bin/python -m benchmarks.retrieval
+	@$(VENV)/bin/python -m benchmarks.retrieval $(ARGS)
 
 screenshots: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.page_screenshot

@@ -177,14 +177,17 @@ class ServerGeneration:
         self.record = IndexedRepository(**entry["record"])
         self.lexicon = _unpack_lexicon(entry["lexicon"])
         self._packed_manifest: str = entry["manifest"]
+        self._manifest: Manifest | None = None
         self._store = store
         self._collection: str = entry["collection"]
         self._valid = _Validity(self.record.name, int(self.record.generation))
 
     def manifest(self) -> Manifest:
         """Return which files and points this generation is made of."""
-        stored = json.loads(zlib.decompress(base64.b64decode(self._packed_manifest)))
-        return Manifest({file: (blob, tuple(ids)) for file, (blob, ids) in stored.items()})
+        if self._manifest is None:
+            stored = json.loads(zlib.decompress(base64.b64decode(self._packed_manifest)))
+            self._manifest = Manifest({file: (blob, tuple(ids)) for file, (blob, ids) in stored.items()})
+        return self._manifest
 
     def nearest(
         self, level: Level, vector: NDArray[np.float32] | SparseTerms, limit: int, condition: Condition
