@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Occurrences = Callable[[Iterable[str]], tuple[dict[str, int], int]]
 """In how many chunks of what was searched each term occurs, and how many chunks there are."""
 
-WEIGHTS = {"score": 0.35, "coverage": 9.98, "missing_names": -2.79}
-BIAS = -10.46
+WEIGHTS = {"score": 0.38, "coverage": 9.63, "missing_names": -2.92}
+BIAS = -10.8
 
 HITS_READ = 5
 """Of the first hits, one must bring the question's words together; further down that happens by chance."""

@@ -66,6 +66,10 @@ _MATRIX = np.array([WEIGHTS[feature] for feature in FEATURES])
 _WITHIN_A_FILE = np.array([max(WEIGHTS[feature]) if feature == "named" else WEIGHTS[feature][0] for feature in FEATURES])
 """A definition that is named stands for its file, also where a sentence that describes one would not name it."""
 
+OF_A_CHANGE = 12.0
+"""Trees compare the files of one question and say nothing about how good the best one is. With this added, the best of a change
+scores as the best of a definition or a place usually does, and whoever reads scores needs to know nothing of intents."""
+
 SPREAD = Intent(definition=0.0, change=2.0, place=4.0)
 """What each better chunk of the same file costs a chunk: enough that ten results show several files where places are wanted,
 too little to hide a chunk that is clearly better than other files' best. A question for a definition pays nothing."""
@@ -79,7 +83,8 @@ def rank(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, 
     features = feature_matrix(question, candidates, idf)
     file_of, files = file_matrix(question, candidates, features, idf)
     of_files = _trees().scores(files)[file_of]
-    scores = features @ (_MATRIX @ np.array(intent)) + (intent.change + intent.place) * of_files
+    weights = _MATRIX @ np.array(intent)
+    scores = features @ weights + (intent.change + intent.place) * of_files + OF_A_CHANGE * intent.change
     for candidate, score in zip(candidates, scores.tolist(), strict=True):
         candidate.score = score
     _show_the_definition(candidates, (features @ _WITHIN_A_FILE).tolist())
