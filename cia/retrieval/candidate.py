@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import log1p
 from typing import Any
 
 from cia.retrieval.tokens import words
@@ -55,6 +57,44 @@ def file_stem(path: str) -> str:
     return path.rpartition("/")[2].partition(".")[0].lower()
 
 
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is read off a chunk itself. ``called`` are the last parts of the names that it calls, in lower case; ``lines`` is
+    the logarithm of one more than it has."""
+
+    name_words: tuple[str, ...]
+    called: tuple[str, ...]
+    is_function: bool
+    is_class: bool
+    is_module: bool
+    is_section: bool
+    is_text: bool
+    is_private: bool
+    is_dunder: bool
+    lines: float
+
+
+FACTS_KEPT = 1 << 16
+_FACTS: dict[int, Facts] = {}
+"""By the id of a chunk, which is a hash of all that they are read off."""
+
+
+def _facts_of(payload: Mapping[str, Any]) -> Facts:
+    name, kind = payload["name"], payload["kind"]
+    return Facts(
+        name_words=words(payload["symbol"].rpartition(".")[2]),
+        called=tuple(call.rpartition(".")[2].lower() for call in payload["calls"]),
+        is_function=kind == "function",
+        is_class=kind == "class",
+        is_module=kind == "module",
+        is_section=kind == "section",
+        is_text=kind == "text",
+        is_private=name.startswith("_") and not name.endswith("__"),
+        is_dunder=name.startswith("__") and name.endswith("__"),
+        lines=log1p(payload["line_end"] - payload["line_start"] + 1),
+    )
+
+
 @dataclass(slots=True)
 class Candidate:
     """A chunk that may answer. ``dense`` is a cosine, ``sparse`` a BM25F score, 0 where it has none; ``file_dense`` and
@@ -78,6 +118,16 @@ class Candidate:
     def file_path(self) -> str:
         """The path inside the repository."""
         return str(self.payload["file_path"])
+
+    @property
+    def facts(self) -> Facts:
+        """What the chunk says whatever is asked, remembered from one question to the next."""
+        known = _FACTS.get(self.id)
+        if known is None:
+            if len(_FACTS) >= FACTS_KEPT:
+                _FACTS.clear()
+            known = _FACTS[self.id] = _facts_of(self.payload)
+        return known
 
     @property
     def symbol(self) -> str:

@@ -98,9 +98,10 @@ def _word_features(question: Question, candidates: Sequence[Candidate], idf: Map
     weights = {term: count * idf[term] for term, count in question.terms.items()}
     total = sum(weights.values()) or 1.0
 
+    asked = frozenset(weights)
+
     def covers(part: Sequence[str]) -> float:
-        shared = weights.keys() & part
-        return sum(weights[term] for term in shared) / total if shared else 0.0
+        return 0.0 if asked.isdisjoint(part) else sum(weights[term] for term in asked.intersection(part)) / total
 
     @cache
     def of_path(path: str) -> tuple[float, float, float]:
@@ -113,9 +114,9 @@ def _word_features(question: Question, candidates: Sequence[Candidate], idf: Map
 
     rows = []
     for candidate in candidates:
-        scope, _, name = candidate.symbol.rpartition(".")
-        name_words = words(name)
-        rows.append((_share(name_words, weights), covers(name_words), of_scope(scope), *of_path(candidate.file_path)))
+        scope, name_words = candidate.symbol.rpartition(".")[0], candidate.facts.name_words
+        of_name = (0.0, 0.0) if asked.isdisjoint(name_words) else (_share(name_words, weights), covers(name_words))
+        rows.append((*of_name, of_scope(scope), *of_path(candidate.file_path)))
     return np.array(rows)
 
 
@@ -142,9 +143,8 @@ def _exact_features(question: Question, candidates: Sequence[Candidate]) -> NDAr
 def _trait_features(question: Question, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
     rows = []
     for candidate in candidates:
-        payload, traits = candidate.payload, path_traits(candidate.file_path)
-        name, kind = payload["name"], payload["kind"]
-        documentation = traits.is_documentation or kind == "section"
+        facts, traits = candidate.facts, path_traits(candidate.file_path)
+        documentation = traits.is_documentation or facts.is_section
         rows.append(
             (
                 traits.is_test,
@@ -153,13 +153,13 @@ def _trait_features(question: Question, candidates: Sequence[Candidate]) -> NDAr
                 documentation,
                 documentation and question.about_documentation,
                 traits.is_vendored,
-                kind == "function",
-                kind == "class",
-                kind == "module",
-                kind in ("section", "text"),
-                name.startswith("_") and not name.endswith("__"),
-                name.startswith("__") and name.endswith("__"),
-                log1p(payload["line_end"] - payload["line_start"] + 1),
+                facts.is_function,
+                facts.is_class,
+                facts.is_module,
+                facts.is_section or facts.is_text,
+                facts.is_private,
+                facts.is_dunder,
+                facts.lines,
             )
         )
     return np.array(rows, float)

@@ -154,13 +154,12 @@ class _Neighbours:
         self._languages: defaultdict[str, int] = defaultdict(int)
         self._defined: dict[str, float] = {}
         self._called: dict[str, float] = {}
-        self._calls = [_called_names(candidate) for candidate in candidates]
-        for candidate, calls in zip(candidates, self._calls, strict=True):
+        for candidate in candidates:
             payload, score = candidate.payload, candidate.sparse
             self._languages[payload["language"]] += 1
             if name := payload["name"]:
                 self._defined[name] = max(self._defined.get(name, 0.0), score)
-            for call in calls:
+            for call in candidate.facts.called:
                 self._called[call] = max(self._called.get(call, 0.0), score)
         self._tests: dict[tuple[str, ...], tuple[float, float]] = {}
         for (_, path), members in files.items():
@@ -181,7 +180,7 @@ class _Neighbours:
         names = {word for candidate in found for word in words(candidate.payload["name"])}
         tests = (0.0, 0.0) if traits.is_test else self._tests.get(_without_test(traits.stem_words), (0.0, 0.0))
         caller = max((self._called.get(candidate.payload["name"], 0.0) for candidate in found), default=0.0)
-        callee = max((self._defined.get(call, 0.0) for number in members for call in self._calls[number]), default=0.0)
+        callee = max((self._defined.get(call, 0.0) for candidate in found for call in candidate.facts.called), default=0.0)
         return [
             sum(self._weights[term] for term in self._weights.keys() & names) / self._total,
             log1p(chunk.file_chunks),
@@ -191,8 +190,8 @@ class _Neighbours:
             float(stem in _INITIALISES),
             self._languages[payload["language"]] / len(self._candidates),
             float(stem in _SETS_UP),
-            log1p(payload["line_end"] - payload["line_start"] + 1),
-            float(payload["kind"] in ("function", "class")),
+            chunk.facts.lines,
+            float(chunk.facts.is_function or chunk.facts.is_class),
             caller / self._best,
             callee / self._best,
             float(min(len(self._weights), 20)),
@@ -200,10 +199,6 @@ class _Neighbours:
             tests[1],
             float(stem.strip("_") in self._said),
         ]
-
-
-def _called_names(candidate: Candidate) -> list[str]:
-    return [call.rpartition(".")[2].lower() if "." in call else call.lower() for call in candidate.payload["calls"]]
 
 
 def _without_test(stem: Sequence[str]) -> tuple[str, ...]:
