@@ -14,7 +14,7 @@ _LINES = re.compile(
     r":(?P<a>\d+)(?::\d+)?(?:\s*[-–]\s*(?P<b>\d+))?|#L(?P<c>\d+)(?:-L?(?P<d>\d+))?"
     r"|[\"']?,?\s+(?:at\s+|on\s+)?lines?\s+(?P<e>\d+)(?:\s*(?:-|–|to|and)\s*(?P<f>\d+))?"
 )
-_QUALIFIED = re.compile(r"[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|\\)[A-Za-z_$][\w$]*)+")
+_QUALIFIED = re.compile(r"(?<![\w$])[A-Za-z_$][\w$]*(?:(?:\.|::|#|->|\\)[A-Za-z_$][\w$]*)+")
 _IDENTIFIER = re.compile(r"[A-Za-z_$][\w$]*")
 _SEPARATOR = re.compile(r"::|->|[.#\\]")
 _QUOTED = re.compile(r"`([^`\n]{2,200})`|\"([^\"\n]{3,200})\"|(?<!\w)'([^'\n]{3,200})'(?!\w)")
@@ -62,7 +62,7 @@ def take_apart(text: str) -> Question:
     names = dict.fromkeys(_SEPARATOR.sub(".", found) for found in _QUALIFIED.findall(text))
     names |= dict.fromkeys(word for word in _IDENTIFIER.findall(text) if looks_like_code(word))
     names |= dict.fromkeys(part for part in quoted if _IDENTIFIER.fullmatch(part))
-    names |= dict.fromkeys(found[:-1] for found in re.findall(r"[A-Za-z_]\w+\(", text))
+    names |= dict.fromkeys(found[:-1] for found in re.findall(r"\b[A-Za-z_]\w+\(", text))
     stripped = text.strip().rstrip("()?")
     one_name = bool(_QUALIFIED.fullmatch(stripped) or _IDENTIFIER.fullmatch(stripped))
     if one_name:
