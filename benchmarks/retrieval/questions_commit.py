@@ -73,7 +73,7 @@ def past_questions(history: Path, limit: int = QUESTIONS) -> tuple[Question, ...
     """Return up to ``limit`` questions about the newest tree of ``history``: its last commits. Raises SourceError."""
     line = git(history, "rev-list", "--first-parent", "HEAD").split()
     base = line[min(len(line) - 1, READ_AT_MOST)]
-    return _distinct(_present(history, "HEAD"), reversed(list(_commits_after(history, base))), limit)
+    return _distinct(source_paths(history, "HEAD"), commits(history, f"{base}..HEAD"), limit)
 
 
 def write_tree(history: Path, commit: str, target: Path, below: str = "") -> None:
@@ -116,10 +116,11 @@ def question_of(commit: Commit, present: frozenset[str]) -> Question | None:
 
 
 def _questions_after(history: Path, base: str) -> tuple[Question, ...]:
-    return _distinct(_present(history, base), _commits_after(history, base))
+    return _distinct(source_paths(history, base), commits(history, "--reverse", f"{base}..HEAD"))
 
 
-def _present(history: Path, commit: str) -> frozenset[str]:
+def source_paths(history: Path, commit: str) -> frozenset[str]:
+    """Return the paths of the source files that ``history`` has at ``commit``."""
     paths = git(history, "ls-tree", "-r", "-z", "--name-only", commit).split("\0")
     return frozenset(path for path in paths if is_source(path))
 
@@ -135,9 +136,10 @@ def _distinct(present: frozenset[str], commits: Iterable[Commit], limit: int | N
     return tuple(seen.values())
 
 
-def _commits_after(history: Path, base: str) -> Iterator[Commit]:
+def commits(history: Path, *which: str) -> Iterator[Commit]:
+    """Yield the commits that ``which`` (options and a range of git log) names, merges left out, newest first."""
     layout = "--format=%x1e%H%x1f%an %ae%x1f%s%x1f"
-    log = git(history, "log", "--reverse", "--no-merges", "--no-renames", "--name-only", layout, f"{base}..HEAD")
+    log = git(history, "log", "--no-merges", "--no-renames", "--name-only", layout, *which)
     for entry in islice(log.split("\x1e"), 1, None):
         identity, author, subject, files = entry.split("\x1f", 3)
         yield Commit(identity, author, subject, tuple(path for path in files.split("\n") if path and is_source(path)))

@@ -7,11 +7,10 @@ import random
 import re
 import subprocess
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
-from benchmarks.retrieval.questions_commit import MAX_FILES, Commit, git, question_of
-from benchmarks.retrieval.source_files import MAX_BYTES, is_source, is_test
+from benchmarks.retrieval.questions_commit import commits, git, question_of, source_paths
+from benchmarks.retrieval.source_files import MAX_BYTES, is_test
 from benchmarks.static_embedding.docstring_pairs import MAX_LINES, lengths
 from benchmarks.static_embedding.pair import Pair
 from cia.chunking import chunk_file
@@ -31,7 +30,7 @@ def commit_pairs(history: Path, repo: str, skipped: frozenset[str] = frozenset()
     """Return pairs of a subject and a definition as the commit left it. Commits whose subject is in ``skipped`` make none."""
     pairs: list[Pair] = []
     with _Blobs(history) as blobs:
-        for commit in _commits(history):
+        for commit in commits(history, f"-{COMMITS}"):
             question = question_of(commit, frozenset(commit.files))
             if question is None or question.text.lower() in skipped:
                 continue
@@ -55,10 +54,9 @@ def comment_pairs(history: Path, repo: str) -> list[Pair]:
 
     Python's docstrings are left to ``docstring_pairs``: they stand inside the code.
     """
-    paths = [path for path in git(history, "ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0") if is_source(path)]
     pairs: list[Pair] = []
     with _Blobs(history) as blobs:
-        for path in paths:
+        for path in sorted(source_paths(history, "HEAD")):
             if is_test(path) or path.endswith((".py", ".pyi")):
                 continue
             for chunk in _chunks(path, blobs.read("HEAD", path)):
@@ -73,16 +71,6 @@ def _pair(repo: str, chunk: Chunk, code: str, sentences: tuple[str, ...]) -> Pai
     scope, _, name = chunk.symbol.rpartition(".")
     code = "\n".join(code.split("\n")[:MAX_LINES])
     return Pair(repo, chunk.file_path, scope, name, chunk.signature, code, sentences)
-
-
-def _commits(history: Path) -> Iterator[Commit]:
-    layout = "--format=%x1e%H%x1f%an %ae%x1f%s%x1f"
-    log = git(history, "log", "--no-merges", "--no-renames", "--name-only", layout, f"-{COMMITS}")
-    for entry in islice(log.split("\x1e"), 1, None):
-        identity, author, subject, names = entry.split("\x1f", 3)
-        files = tuple(path for path in names.split("\n") if path and is_source(path))
-        if 1 <= len(files) <= MAX_FILES:
-            yield Commit(identity, author, subject, files)
 
 
 def _changed_lines(history: Path, commit: str) -> dict[str, list[tuple[int, int]]]:

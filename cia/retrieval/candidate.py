@@ -57,6 +57,11 @@ def file_stem(path: str) -> str:
     return path.rpartition("/")[2].partition(".")[0].lower()
 
 
+def module_of(path: str) -> str:
+    """Return a path as an import names it: ``shop/cart.py`` is ``shop.cart``, ``shop/__init__.py`` is ``shop``."""
+    return (path.rpartition(".")[0] or path).replace("/", ".").removesuffix(".__init__")
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is read off a chunk itself. ``called`` are the last parts of the names that it calls, in lower case; ``lines`` is

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 import numpy as np
 
-from cia.retrieval.candidate import Candidate, path_traits
+from cia.retrieval.candidate import Candidate, module_of, path_traits
 from cia.retrieval.messages import fills_in, fixed_parts, holds, messages, quotes_most_of
 from cia.retrieval.question import Place, Question
 from cia.retrieval.sparse import SparseTerms
@@ -245,8 +245,3 @@ def _quoting(generation: Generation, quoted: str, condition: Condition) -> set[i
             holders = postings if holders is None else holders & postings
     payloads = generation.payloads(sorted(holders or ())[: 10 * QUOTING])
     return set([identifier for identifier, payload in payloads.items() if holds(payload["text"], quoted)][:QUOTING])
-
-
-def module_of(path: str) -> str:
-    """Return a path as an import names it: ``shop/cart.py`` is ``shop.cart``, ``shop/__init__.py`` is ``shop``."""
-    return (path.rpartition(".")[0] or path).replace("/", ".").removesuffix(".__init__")

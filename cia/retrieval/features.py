@@ -10,7 +10,7 @@ from math import log1p
 import numpy as np
 from numpy.typing import NDArray
 
-from cia.retrieval.candidate import Candidate, path_traits
+from cia.retrieval.candidate import Candidate, module_of, path_traits
 from cia.retrieval.question import Question
 from cia.retrieval.tokens import words
 
@@ -127,7 +127,7 @@ def _exact_features(question: Question, candidates: Sequence[Candidate]) -> NDAr
     if not (last or question.paths or question.quoted):
         return np.zeros((len(candidates), 4))
     for candidate in candidates:
-        name, full = candidate.payload["name"], f".{_module(candidate.file_path)}.{candidate.symbol}".lower()
+        name, full = candidate.payload["name"], f".{module_of(candidate.file_path)}.{candidate.symbol}".lower()
         named = bool(name) and name in last and candidate.payload["kind"] in ("function", "class")
         rows.append(
             (
@@ -167,8 +167,3 @@ def _trait_features(question: Question, candidates: Sequence[Candidate]) -> NDAr
 
 def _share(part: Sequence[str], terms: Container[str]) -> float:
     return sum(word in terms for word in part) / len(part) if part else 0.0
-
-
-def _module(path: str) -> str:
-    """The path as an import names it: ``shop/cart.py`` is ``shop.cart``, ``shop/__init__.py`` is ``shop``."""
-    return (path.rpartition(".")[0] or path).replace("/", ".").removesuffix(".__init__")

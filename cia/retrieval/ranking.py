@@ -2,10 +2,10 @@
 would touch, which place shows a topic.
 
 Definitions are judged by a linear model over features of chunks, changes by trees over features of files
-(``benchmarks/file_ranking.py`` grows them), places by both. All were fitted on questions of the tuning repositories only
-(``benchmarks/retrieval``), by the log-likelihood of the right chunk or file among the candidates, so their scores add up as
-logits do. The weights of names, tests, documentation, examples and vendored code were set by hand: the questions that can be
-had in number never ask for them, and a fit would banish them.
+(``benchmarks/file_ranking.py`` grows them), places by both. All come from questions of the tuning repositories only
+(``benchmarks/retrieval``). The weights were fitted, and the trees' scores scaled, by the log-likelihood of the right chunk or
+file among the candidates, so that they add up as logits do. The weights of names, tests, documentation, examples and vendored
+code were set by hand: the questions that can be had in number never ask for them, and a fit would banish them.
 """
 
 from __future__ import annotations
