@@ -143,17 +143,11 @@ def _flattened(root: dict[str, Any]) -> list[tuple[int, float, int, int, float]]
     return nodes
 
 
-def forest_of(arrays: dict[str, Any]) -> Forest:
-    """Return the forest of ``arrays``."""
-    parts = {name: array for name, array in arrays.items() if name not in ("names", "depth")}
-    return Forest(tuple(arrays["names"].tolist()), **parts, depth=int(arrays["depth"]))
-
-
 def write_trees(tuned: dict[str, list[Ranked]], target: Path) -> None:
     """Grow trees on everything and write them, scaled by what half of the repositories say of trees of the other half."""
     names = sorted(tuned)
     grown, measured = ([q for name in names[start::2] for q in tuned[name]] for start in (0, 1))
-    scale = likeliest_scale(forest_of(arrays_of(grow(grown), 1.0)), measured)
+    scale = likeliest_scale(Forest.of(arrays_of(grow(grown), 1.0)), measured)
     print(f"{len(grown) + len(measured)} questions of {len(names)} repositories; scale {scale:.2f}")
     np.savez_compressed(target, **arrays_of(grow([*grown, *measured]), scale))
 
@@ -163,7 +157,7 @@ def print_curve(tuned: dict[str, list[Ranked]], reported: Sequence[Ranked]) -> N
     names = random.Random(SEED).sample(sorted(tuned), len(tuned))
     print("repositories  MRR@10   R@10")
     for count in sorted({*(2**power for power in range(8) if 2**power < len(names)), len(names)}):
-        forest = forest_of(arrays_of(grow([question for name in names[:count] for question in tuned[name]]), 1.0))
+        forest = Forest.of(arrays_of(grow([question for name in names[:count] for question in tuned[name]]), 1.0))
         ranks = [_first_right(forest.scores(question.table), question.right) for question in reported]
         print(
             f"{count:12}  {np.mean([1 / rank for rank in ranks]):6.3f} {np.mean([rank <= DEPTH for rank in ranks]):6.3f}",

@@ -60,8 +60,13 @@ def feature_matrix(question: Question, candidates: Sequence[Candidate], idf: Map
     return np.hstack(groups)
 
 
+def term_weights(question: Question, idf: Mapping[str, float]) -> dict[str, float]:
+    """Return what each term of ``question`` counts: how often it is said, times its IDF."""
+    return {term: count * idf[term] for term, count in question.terms.items()}
+
+
 def _score_features(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, float]) -> NDArray[np.float64]:
-    total = sum(count * idf[term] for term, count in question.terms.items()) or 1.0
+    total = sum(term_weights(question, idf).values()) or 1.0
     scores = np.array([(c.sparse / total, c.dense, c.file_sparse / total, c.file_dense) for c in candidates])
     share = scores / np.maximum(scores.max(axis=0), 1e-9)
     return np.column_stack([scores[:, 0], share[:, 0], scores[:, 1], share[:, 1], scores[:, 2], share[:, 2], scores[:, 3]])
@@ -95,7 +100,7 @@ def _file_features(candidates: Sequence[Candidate]) -> NDArray[np.float64]:
 
 
 def _word_features(question: Question, candidates: Sequence[Candidate], idf: Mapping[str, float]) -> NDArray[np.float64]:
-    weights = {term: count * idf[term] for term, count in question.terms.items()}
+    weights = term_weights(question, idf)
     total = sum(weights.values()) or 1.0
 
     asked = frozenset(weights)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cia.retrieval.candidate import Candidate, file_stem, path_traits
-from cia.retrieval.features import FEATURES
+from cia.retrieval.features import FEATURES, term_weights
 from cia.retrieval.question import Question
 from cia.retrieval.tokens import words
 
@@ -147,7 +147,7 @@ class _Neighbours:
         idf: Mapping[str, float],
     ) -> None:
         self._candidates = candidates
-        self._weights = {term: count * idf[term] for term, count in question.terms.items()}
+        self._weights = term_weights(question, idf)
         self._total = sum(self._weights.values()) or 1.0
         self._said = frozenset(_PLAIN_WORD.findall(question.text.lower()))
         self._best = max(candidate.sparse for candidate in candidates) or 1.0

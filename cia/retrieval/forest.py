@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import IO
+from collections.abc import Mapping
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,13 @@ class Forest:
     def load(cls, file: IO[bytes]) -> Forest:
         """Read an ``.npz`` of the arrays, as ``benchmarks/file_ranking.py`` writes it."""
         with np.load(file) as arrays:
-            parts = {name: arrays[name] for name in ("feature", "threshold", "below", "above", "value")}
-            return cls(tuple(arrays["names"].tolist()), **parts, depth=int(arrays["depth"]))
+            return cls.of(arrays)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Forest:
+        """Return the forest of ``arrays``, named as the parameters of ``__init__``."""
+        parts = {name: arrays[name] for name in ("feature", "threshold", "below", "above", "value")}
+        return cls(tuple(arrays["names"].tolist()), **parts, depth=int(arrays["depth"]))
 
     def scores(self, table: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum of the trees for each row of ``table``, whose columns are ``names``."""

@@ -9,10 +9,11 @@ import lightgbm
 import numpy as np
 import pytest
 
-from benchmarks.file_ranking import PARAMETERS, Ranked, arrays_of, forest_of, grow, likeliest_scale
+from benchmarks.file_ranking import PARAMETERS, Ranked, arrays_of, grow, likeliest_scale
 from cia.retrieval.candidate import Candidate
 from cia.retrieval.features import feature_matrix
 from cia.retrieval.file_features import FILE_FEATURES, file_matrix
+from cia.retrieval.forest import Forest
 from cia.retrieval.question import take_apart
 
 
@@ -87,13 +88,13 @@ def questions() -> list[Ranked]:
 
 def test_a_forest_says_what_the_model_says_that_it_was_made_of(questions: list[Ranked]) -> None:
     model = grow(questions)
-    forest = forest_of(arrays_of(model, scale=2.0))
+    forest = Forest.of(arrays_of(model, scale=2.0))
     for question in questions[:20]:
         assert forest.scores(question.table) == pytest.approx(2.0 * np.asarray(model.predict(question.table)), abs=1e-4)
 
 
 def test_a_forest_ranks_what_it_was_grown_for_and_its_scale_is_the_likeliest(questions: list[Ranked]) -> None:
-    forest = forest_of(arrays_of(grow(questions[:150]), scale=1.0))
+    forest = Forest.of(arrays_of(grow(questions[:150]), scale=1.0))
     first = [bool(question.right[np.argmax(forest.scores(question.table))]) for question in questions[150:]]
     assert np.mean(first) > 0.6
     assert 0.2 < likeliest_scale(forest, questions[150:]) <= 5.0
@@ -101,5 +102,5 @@ def test_a_forest_ranks_what_it_was_grown_for_and_its_scale_is_the_likeliest(que
 
 def test_trees_of_one_leaf_are_scores_too() -> None:
     data = lightgbm.Dataset(np.zeros((4, len(FILE_FEATURES))), np.array([1, 0, 1, 0]), group=[2, 2])
-    forest = forest_of(arrays_of(lightgbm.train(PARAMETERS, data, 2), scale=1.0))
+    forest = Forest.of(arrays_of(lightgbm.train(PARAMETERS, data, 2), scale=1.0))
     assert np.isfinite(forest.scores(np.zeros((3, len(FILE_FEATURES))))).all()
