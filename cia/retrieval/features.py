@@ -106,7 +106,7 @@ def _word_features(question: Question, candidates: Sequence[Candidate], idf: Map
     asked = frozenset(weights)
 
     def covers(part: Sequence[str]) -> float:
-        return 0.0 if asked.isdisjoint(part) else sum(weights[term] for term in asked.intersection(part)) / total
+        return 0.0 if asked.isdisjoint(part) else sum(weight for term, weight in weights.items() if term in part) / total
 
     @cache
     def of_path(path: str) -> tuple[float, float, float]:

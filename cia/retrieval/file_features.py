@@ -182,7 +182,7 @@ class _Neighbours:
         caller = max((self._called.get(candidate.payload["name"], 0.0) for candidate in found), default=0.0)
         callee = max((self._defined.get(call, 0.0) for candidate in found for call in candidate.facts.called), default=0.0)
         return [
-            sum(self._weights[term] for term in self._weights.keys() & names) / self._total,
+            sum(weight for term, weight in self._weights.items() if term in names) / self._total,
             log1p(chunk.file_chunks),
             log1p(chunk.stem_count),
             log1p(chunk.name_count),
