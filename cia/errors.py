@@ -5,6 +5,8 @@
     │   ├── SettingsError    a key, a type or a file of the settings
     │   ├── SourceError      a repository source that cannot be read
     │   └── NotIndexedError  a repository that the index does not hold (HTTP 404)
+    ├── AccessError          who asks is not known, or may not do this (exit code 2, HTTP 401)
+    ├── LimitError           too much was asked for at once         (HTTP 429)
     └── OperationError       the request was fine, the work failed  (exit code 1, HTTP 500)
         ├── BusyError        another process holds the lock         (HTTP 503)
         ├── UnavailableError a neighbour (Qdrant, vLLM, MLflow) is away (HTTP 503)
@@ -38,6 +40,20 @@ class SourceError(InputError):
 
 class NotIndexedError(InputError):
     """The index holds no such repository."""
+
+
+class AccessError(CiaError):
+    """Who asks is not known, or may not do this."""
+
+    exit_code = 2
+
+
+class LimitError(CiaError):
+    """A limit is spent. ``retry_after`` is the number of seconds after which it is worth asking again."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class OperationError(CiaError):

@@ -162,9 +162,37 @@ class RagSettings(Section):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="0 takes a free port.")
+    workers: int = Field(default=1, gt=0, le=64, description="Processes that answer; several share limits by Redis alone.")
+    allowed_hosts: list[str] | None = Field(
+        default=None, description="Host names to answer to; null: those of the loopback address, or any when listening elsewhere."
+    )
     rate_limit: int = Field(default=100, gt=0, description="Requests a minute and user.")
+    health_rate_limit: int = Field(default=10, gt=0, description="Health checks a minute and address, without a credential.")
+    failed_logins: int = Field(default=10, gt=0, description="Wrong credentials a minute and address.")
+    max_concurrent: int = Field(default=64, gt=0, description="Questions answered at once.")
+    concurrent_per_user: int = Field(default=8, gt=0, description="Of which for one user.")
+    daily_tokens: int = Field(default=1_000_000, gt=0, description="Tokens, prompt and answer, that a user's day (UTC) has.")
+    redis_url_variable: str = Field(
+        default="RAG_REDIS_URL", description="Variable with a Redis URL for limits; unset: in memory."
+    )
+    database_url_variable: str = Field(
+        default="RAG_DATABASE_URL",
+        description="Variable with an SQLAlchemy URL for users and history; unset: SQLite in CIA_HOME.",
+    )
+    admin_key_variable: str = Field(
+        default="CIA_ADMIN_KEY", description="Variable with the first administrator's key; unset: one is made and printed once."
+    )
+    token_minutes: int = Field(default=15, gt=0, description="Life of an access token.")
+    session_hours: int = Field(default=12, gt=0, description="Life of a sign-in on the web page.")
+    signing_key_days: int = Field(default=30, gt=0, description="After so long tokens are signed with a new key.")
+    oidc_issuer: str | None = Field(default=None, description="Issuer whose bearer tokens are accepted; null: none.")
+    oidc_audience: str = Field(default="code-assistant", description="Audience that such a token must name.")
+    oidc_user_claim: str = Field(default="sub", description="Claim with the user's name, here called oidc:NAME.")
+    oidc_repos_claim: str | None = Field(default=None, description="Claim with a list of repositories to grant; null: none.")
     max_question_chars: int = Field(default=4000, gt=0, description="Longer questions get 422.")
-    max_body_bytes: int = Field(default=65_536, gt=0, description="Larger bodies get 413.")
+    max_history_chars: int = Field(default=20_000, gt=0, description="Of a conversation, so much is read, the newest first.")
+    max_body_bytes: int = Field(default=262_144, gt=0, description="Larger bodies get 413.")
+    log_questions: bool = Field(default=False, description="Put the text of questions into the log.")
 
 
 class ServingSettings(Section):
@@ -182,11 +210,16 @@ class ServingSettings(Section):
 
 
 class TracingSettings(Section):
-    """Langfuse; off unless both key variables are set."""
+    """Langfuse, on when both key variables are set, and any OpenTelemetry collector by its address."""
 
     langfuse_url: str | None = Field(default=None, description="Base URL; null: LANGFUSE_BASE_URL or off.")
     public_key_variable: str = Field(default="LANGFUSE_PUBLIC_KEY", description="Variable with the public key.")
     secret_key_variable: str = Field(default="LANGFUSE_SECRET_KEY", description="Variable with the secret key.")
+    otlp_endpoint: str | None = Field(
+        default=None, description="OTLP over HTTP, for example http://jaeger:4318/v1/traces; null: none."
+    )
+    input_price: float = Field(default=0.0, ge=0, description="Cost of a million prompt tokens, for the traces and metrics.")
+    output_price: float = Field(default=0.0, ge=0, description="Cost of a million answer tokens.")
 
 
 class PipelineSettings(Section):

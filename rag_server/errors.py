@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from cia.errors import BusyError, CiaError, InputError, NotIndexedError, UnavailableError
+from cia.errors import AccessError, BusyError, CiaError, InputError, LimitError, NotIndexedError, UnavailableError
 
 RETRY_AFTER_SECONDS = 5
 
 STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (NotIndexedError, 404, "not_indexed"),
     (InputError, 422, "invalid_request"),
+    (AccessError, 401, "unauthorized"),
+    (LimitError, 429, "rate_limited"),
     (BusyError, 503, "busy"),
     (UnavailableError, 503, "unavailable"),
     (CiaError, 500, "failed"),
@@ -36,13 +40,20 @@ def describe(error: Exception) -> tuple[int, dict[str, dict[str, str]]]:
     return 500, error_document(UNEXPECTED, "unexpected")
 
 
+def headers_of(error: Exception) -> dict[str, str]:
+    """Return the headers that tell a client what to do about ``error`` (RFC 9110, sections 10.2.3 and 11.6.1)."""
+    if isinstance(error, LimitError):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+    return {"WWW-Authenticate": "Bearer"} if isinstance(error, AccessError) else {}
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Make ``app`` answer every error in the one shape."""
 
     @app.exception_handler(CiaError)
     async def on_known(_: Request, error: CiaError) -> JSONResponse:
         status, document = describe(error)
-        return error_reply(status, document)
+        return error_reply(status, document, headers_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> JSONResponse:

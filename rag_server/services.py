@@ -6,24 +6,45 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from cia.answering.answer import Answer
-from cia.answering.assistant import Assistant, Event, Sources
+from cia.answering import Answer, Event, Exchange, Sources
+from cia.answering.assistant import Assistant
 from cia.corpus import Corpus
 from cia.errors import InputError, NotIndexedError
 from cia.retrieval import Retriever, SearchResponse
+from cia.retrieval.store import IndexedRepository
 from cia.settings import Settings
+from rag_server.access import Principal
 from rag_server.dependency_health import DependencyHealth
 from rag_server.metrics import Metrics
 from rag_server.production_adapter import ProductionAdapter
+from rag_server.source_lines import SourceLines, read_lines
 from rag_server.tracing import Tracing
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question as it came in. ``repos`` None asks all that the user may read.
+
+    ``conversation`` is the id of one of the user's, "new" to begin one, None to keep nothing; ``history`` is what a client
+    that keeps the conversation itself sent along, oldest first.
+    """
+
+    question: str
+    repos: Sequence[str] | None = None
+    conversation: str | None = None
+    history: Sequence[Exchange] = ()
+
+
 class Services:
-    """The retriever, the assistant and their watchers. All methods may be called from any thread."""
+    """The retriever, the assistant and their watchers. All methods may be called from any thread.
+
+    Whatever reads code takes the Principal that it is read for, and narrows the repositories before anything is looked up.
+    """
 
     def __init__(self, settings: Settings, log: Any, tracing: Tracing | None = None) -> None:
         self.settings = settings
@@ -50,37 +71,59 @@ class Services:
         self.tracing.close()
         self.retriever.close()
 
+    def repositories(self, principal: Principal) -> list[IndexedRepository]:
+        """Return the indexed repositories that the user may read, by name."""
+        return [one for one in self.retriever.repositories() if principal.may_read(one.name)]
+
     def search(
-        self, query: str, repos: Sequence[str] | None, limit: int | None, languages: Sequence[str], path: str | None
+        self,
+        principal: Principal,
+        query: str,
+        repos: Sequence[str] | None = None,
+        limit: int | None = None,
+        languages: Sequence[str] = (),
+        path: str | None = None,
     ) -> SearchResponse:
-        """Search as ``Retriever.search`` does, timed. Raises NotIndexedError also while nothing at all is indexed."""
-        self._expect_an_index(repos)
+        """Search as ``Retriever.search`` does in what the user may read, timed.
+
+        Raises NotIndexedError also for a repository that may not be read, and while there is none to search.
+        """
+        readable = self._readable(principal, repos)
         begun = time.perf_counter()
-        response = self.retriever.search(query, repos=repos, limit=limit, languages=languages, path=path)
+        response = self.retriever.search(query, repos=readable, limit=limit, languages=languages, path=path)
         self.metrics.retrieved(time.perf_counter() - begun)
         return response
 
-    def answer(self, question: str, repos: Sequence[str] | None, request_id: str) -> Iterator[Event]:
+    def answer(self, principal: Principal, asked: Asked, request_id: str) -> Iterator[Event]:
         """Yield the assistant's events for one question, traced, timed and counted.
 
-        Raises InputError for a question that is empty or too long, NotIndexedError for an unknown repository.
+        Raises InputError for a question that is empty or too long, NotIndexedError for a repository that is not there for
+        this user.
         """
         longest = self.settings.rag.max_question_chars
-        if not question.strip():
+        if not asked.question.strip():
             raise InputError("the question is empty; ask something about the code")
-        if len(question) > longest:
-            raise InputError(f"the question has {len(question)} characters; at most {longest} are allowed")
-        self._expect_an_index(repos)
+        if len(asked.question) > longest:
+            raise InputError(f"the question has {len(asked.question)} characters; at most {longest} are allowed")
+        readable = self._readable(principal, asked.repos)
         begun = retrieved = time.perf_counter()
-        with self.tracing.question(question, request_id) as trace:
-            for event in self.assistant.stream(question, repos, trace.callbacks, trace.id):
+        with self.tracing.question(asked.question, request_id) as trace:
+            for event in self.assistant.stream(asked.question, readable, trace.callbacks, trace.id):
                 if isinstance(event, Sources) and retrieved == begun:
                     retrieved = time.perf_counter()
                     self.metrics.retrieved(retrieved - begun)
                 elif isinstance(event, Answer):
                     self.metrics.answered(event, time.perf_counter() - retrieved)
                     trace.answered(event)
+                    event = replace(event, trace_id=trace.id)
                 yield event
+
+    def source(
+        self, principal: Principal, repo: str, path: str, start: int = 1, end: int | None = None, commit: str | None = None
+    ) -> SourceLines:
+        """Return lines of a file at ``commit`` (default: the newest). Raises as ``search`` and ``read_lines`` do."""
+        self._readable(principal, [repo])
+        return read_lines(self.corpus.get(repo, commit), path, start, end)
 
     def _warm_up(self) -> None:
         with contextlib.suppress(Exception):  # the first question will say what is wrong
@@ -88,9 +131,16 @@ class Services:
         if self.settings.model.base_url is not None:
             import langchain_openai  # noqa: F401  (seconds on a busy machine)
 
-    def _expect_an_index(self, repos: Sequence[str] | None) -> None:
-        if repos is None and not self.retriever.repositories():
+    def _readable(self, principal: Principal, asked: Sequence[str] | None) -> list[str]:
+        indexed = [one.name for one in self.retriever.repositories()]
+        if asked is None and not indexed:
             raise NotIndexedError("nothing is indexed yet; `cia index SOURCE` adds a repository")
+        readable = principal.readable(indexed, asked)
+        if asked is None and not readable:
+            raise NotIndexedError(
+                f"no indexed repository may be read by you; an administrator runs `cia users grant {principal.user} --repo NAME`"
+            )
+        return readable
 
 
 def services_of(request: Request) -> Services:
@@ -105,5 +155,12 @@ def request_id_of(request: Request) -> str:
     return request_id
 
 
+def principal_of(request: Request) -> Principal:
+    """Return who ``request`` is from, as the authentication found."""
+    principal: Principal = getattr(request.state, "principal", Principal("interim", None, is_admin=True))
+    return principal
+
+
 CurrentServices = Annotated[Services, Depends(services_of)]
+CurrentPrincipal = Annotated[Principal, Depends(principal_of)]
 RequestId = Annotated[str, Depends(request_id_of)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,9 +18,9 @@ EXPORT_TIMEOUT_SECONDS = 1
 
 @dataclass
 class Trace:
-    """The trace of one question. ``id`` is "" and ``callbacks`` empty while tracing is off."""
+    """The trace of one question. ``callbacks`` is empty while tracing is off; the id is then one of nobody's."""
 
-    id: str = ""
+    id: str
     callbacks: tuple[Any, ...] = field(default=())
     _span: Any = None
 
@@ -67,7 +68,7 @@ class Tracing:
     def question(self, question: str, request_id: str) -> Iterator[Trace]:
         """Trace what happens in the block, in this thread, as one question."""
         if self._client is None:
-            yield Trace()
+            yield Trace(uuid.uuid4().hex)
             return
         from langfuse.langchain import CallbackHandler
 

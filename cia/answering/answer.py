@@ -22,12 +22,38 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that the model read and wrote for one answer, all attempts together; estimated where it does not say."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        """Both together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(self.prompt_tokens + other.prompt_tokens, self.completion_tokens + other.completion_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An earlier question of a conversation and what was answered."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The reply to one question.
 
     ``mode`` is ``llm`` or ``extractive``; ``model`` the adapter that answered (``code-assistant:3``), the base model's
     name, or ``none``. ``index`` names the repository and commit of the best evidence. ``dropped_citations`` counts
-    citations that failed their check. ``fallback_reason`` says why a configured model did not answer.
+    citations that failed their check. ``fallback_reason`` says why a configured model did not answer. ``resolved_question``
+    is what was looked for where that differs from what was asked: a follow-up, read with its conversation. ``conversation``
+    is the id of the one that keeps this answer, "" for none; ``usage`` is None when no model was asked.
     """
 
     answer: str
@@ -40,6 +66,9 @@ class Answer:
     dropped_citations: int = 0
     fallback_reason: str = ""
     notices: tuple[str, ...] = field(default=())
+    resolved_question: str = ""
+    conversation: str = ""
+    usage: Usage | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the fixed JSON shape of an answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter
@@ -12,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from cia.answering.answer import Answer
 from cia.answering.assistant import Event
 from rag_server.event_stream import ThreadedStream, as_server_sent_events
-from rag_server.services import CurrentServices, RequestId, Services
+from rag_server.services import Asked, CurrentPrincipal, CurrentServices, RequestId
 
 router = APIRouter(tags=["answers"])
 
@@ -25,6 +26,11 @@ class Question(BaseModel):
     question: str = Field(examples=["How are redirects followed?"])
     repos: list[str] | None = Field(default=None, examples=[["httpx"]], max_length=1000)
     stream: bool = False
+    conversation: str | None = Field(
+        default=None,
+        max_length=64,
+        description="`new` begins a conversation, an id goes on with one; without it nothing is kept.",
+    )
 
 
 STREAM_HELP = (
@@ -34,11 +40,13 @@ STREAM_HELP = (
 
 
 @router.post("/v1/ask", response_model=Answer, description=STREAM_HELP)
-async def ask(asked: Question, services: CurrentServices, request_id: RequestId) -> Any:
+async def ask(question: Question, services: CurrentServices, principal: CurrentPrincipal, request_id: RequestId) -> Any:
     """Answer a question."""
-    if not asked.stream:
-        return await run_in_threadpool(_answer, services, asked, request_id)
-    stream: ThreadedStream[Event] = ThreadedStream(services.answer(asked.question, asked.repos, request_id))
+    asked = Asked(question.question, question.repos, question.conversation)
+    events = services.answer(principal, asked, request_id)
+    if not question.stream:
+        return await run_in_threadpool(_answer, events)
+    stream: ThreadedStream[Event] = ThreadedStream(events)
     first = await stream.next()  # what is wrong with the question itself is an HTTP error, not an event
     return StreamingResponse(
         as_server_sent_events(first, stream, services.log),
@@ -47,7 +55,7 @@ async def ask(asked: Question, services: CurrentServices, request_id: RequestId)
     )
 
 
-def _answer(services: Services, asked: Question, request_id: str) -> Answer:
-    *_, last = services.answer(asked.question, asked.repos, request_id)
+def _answer(events: Iterator[Event]) -> Answer:
+    *_, last = events
     assert isinstance(last, Answer)
     return last

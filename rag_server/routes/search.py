@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from rag_server.services import CurrentServices
+from rag_server.services import CurrentPrincipal, CurrentServices
 
 router = APIRouter(tags=["search"])
 
@@ -25,6 +25,6 @@ class Search(BaseModel):
 
 
 @router.post("/v1/search")
-def search(asked: Search, services: CurrentServices) -> dict[str, Any]:
+def search(asked: Search, services: CurrentServices, principal: CurrentPrincipal) -> dict[str, Any]:
     """Return the best chunks, best first."""
-    return services.search(asked.query, asked.repos, asked.limit, asked.languages, asked.path).as_json()
+    return services.search(principal, asked.query, asked.repos, asked.limit, asked.languages, asked.path).as_json()

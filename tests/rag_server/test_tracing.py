@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 
@@ -46,8 +47,10 @@ def test_a_question_is_one_trace_with_its_steps(
         assert answer["answer"] in top
 
 
-def test_without_keys_there_is_no_trace(server: Server) -> None:
-    assert server.ask(QUESTION).json()["trace_id"] == ""
+def test_without_keys_an_answer_still_has_an_id_to_speak_of(server: Server) -> None:
+    first, second = (server.ask(QUESTION).json()["trace_id"] for _ in range(2))
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    assert first != second
 
 
 @pytest.mark.usefixtures("keys")
