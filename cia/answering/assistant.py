@@ -14,9 +14,10 @@ from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from cia.answering.abstention import Evidence, rarity_in, weigh
-from cia.answering.answer import Answer
+from cia.answering.answer import Answer, Exchange, Usage
 from cia.answering.citations import CheckedText, line_count_in
 from cia.answering.extractive import PLACES, closest_places, quote_places
+from cia.answering.follow_up import resolve
 from cia.answering.live_text import LiveText
 from cia.answering.model import open_model
 from cia.answering.nonsense import nonsense
@@ -29,6 +30,7 @@ from cia.settings import Settings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage
     from langchain_core.runnables import Runnable, RunnableConfig
 
     from cia.retrieval import Retriever
@@ -37,7 +39,7 @@ RETRY_TEMPERATURE = 0.3
 """Asked again in the same words at temperature 0, a model repeats itself."""
 
 SMALLER_BUDGET = 0.7
-"""Share of the budget for the second attempt, in case the first prompt was longer than it was estimated to be."""
+"""Share of the budget for the second attempt, where the first prompt turned out longer than it was estimated to be."""
 
 
 NO_MODEL = "none"
@@ -62,8 +64,12 @@ Event = Sources | Text | Answer
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """One question on its way: the model that is to answer it ("" for none), what was found, and what is shown."""
+    """One question on its way: the model that is to answer it ("" for none), what was found, and what is shown.
 
+    ``asked`` is the question in the user's words, ``question`` what is looked for.
+    """
+
+    asked: str
     question: str
     model: str
     response: SearchResponse
@@ -74,11 +80,15 @@ class _Turn:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What came of asking the model once: a text to answer with, or why there is none and whether to ask again."""
+    """What came of asking the model once: a text to answer with, or why there is none.
+
+    ``retry_budget`` is the share of the budget with which it is worth asking again, 0 when it is not.
+    """
 
     text: CheckedText | None
+    usage: Usage
     reason: str = ""
-    worth_retrying: bool = False
+    retry_budget: float = 0.0
 
 
 class Assistant:
@@ -107,17 +117,29 @@ class Assistant:
         self._line_count = line_count_in(_file_reader(Corpus(settings)))
 
     def ask(
-        self, question: str, repos: Sequence[str] | None = None, callbacks: Sequence[Any] | None = None, trace_id: str = ""
+        self,
+        question: str,
+        repos: Sequence[str] | None = None,
+        callbacks: Sequence[Any] | None = None,
+        trace_id: str = "",
+        history: Sequence[Exchange] = (),
     ) -> Answer:
         """Return the answer to ``question`` over ``repos`` (None: all that are indexed).
 
-        ``callbacks`` are LangChain callback handlers, such as Langfuse's; ``trace_id`` is repeated in the answer.
-        Raises NotIndexedError for an unknown repository and InputError for an empty question; never because of a model.
+        ``callbacks`` are LangChain callback handlers, such as Langfuse's; ``trace_id`` is repeated in the answer. With
+        ``history``, oldest first, the question is read as a follow-up. Raises NotIndexedError for an unknown repository and
+        InputError for an empty question; never because of a model.
         """
-        return next(event for event in self.stream(question, repos, callbacks, trace_id) if isinstance(event, Answer))
+        events = self.stream(question, repos, callbacks, trace_id, history)
+        return next(event for event in events if isinstance(event, Answer))
 
     def stream(
-        self, question: str, repos: Sequence[str] | None = None, callbacks: Sequence[Any] | None = None, trace_id: str = ""
+        self,
+        question: str,
+        repos: Sequence[str] | None = None,
+        callbacks: Sequence[Any] | None = None,
+        trace_id: str = "",
+        history: Sequence[Exchange] = (),
     ) -> Iterator[Event]:
         """Yield Sources, then Text as it is written and checked, then the Answer. Raises as ``ask`` does.
 
@@ -125,7 +147,7 @@ class Assistant:
         Answer is another text than the pieces were: it always replaces them.
         """
         model = self._model_to_ask()
-        retrieve = partial(self._retrieve, repos=repos, model=model, trace_id=trace_id)
+        retrieve = partial(self._retrieve, repos=repos, model=model, trace_id=trace_id, history=history)
         if not model:
             yield from self._answer(self._pack(retrieve(question)))
             return
@@ -144,11 +166,12 @@ class Assistant:
         fallback = self.settings.model.base_model if self.settings.answering.use_base_model else ""
         return self._model_name() or fallback
 
-    def _retrieve(self, question: str, repos: Sequence[str] | None, model: str, trace_id: str) -> _Turn:
+    def _retrieve(self, asked: str, repos: Sequence[str] | None, model: str, trace_id: str, history: Sequence[Exchange]) -> _Turn:
+        question = resolve(asked, history)
         response = self.retriever.search(question, repos=repos, limit=self.settings.retrieval.limit)
         searched = parse_query(question, repos, (), None)
         evidence = weigh(searched.text, response.results, rarity_in(self.retriever, searched.repos))
-        return _Turn(question, model, response, evidence, Prompt([], ()), trace_id)
+        return _Turn(asked, question, model, response, evidence, Prompt([], ()), trace_id)
 
     def _pack(self, turn: _Turn, share: float = 1.0) -> _Turn:
         chosen = turn.response.results[: self.settings.answering.context_chunks]
@@ -160,46 +183,50 @@ class Assistant:
             yield Sources(())
             yield self._declined(turn, "extractive")
             return
-        reason = ""
+        reason, usage = "", None
         if self._has_model and not turn.model:
             reason = "no adapter is in Production, and answering.use_base_model is off"
         if turn.model and turn.prompt.context:
             yield Sources(turn.prompt.context)
             said = yield from self._ask_model(turn, config, temperature=0.0, live=True)
-            if said.worth_retrying:
-                turn = self._pack(turn, SMALLER_BUDGET)
+            usage = said.usage
+            if said.retry_budget:
+                turn = self._pack(turn, said.retry_budget)
                 yield Sources(turn.prompt.context)
                 said = yield from self._ask_model(turn, config, temperature=RETRY_TEMPERATURE, live=False)
+                usage += said.usage
             if said.text is not None:
-                yield self._spoken(turn, said.text)
+                yield replace(self._spoken(turn, said.text), usage=usage)
                 return
             reason = said.reason
         places = tuple(turn.response.results[:PLACES])
         yield Sources(places)
         text, citations = quote_places(places, self._line_count)
-        yield replace(self._blank(turn), answer=text, citations=citations, fallback_reason=reason)
+        yield replace(self._blank(turn), answer=text, citations=citations, fallback_reason=reason, usage=usage)
 
     def _ask_model(
         self, turn: _Turn, config: RunnableConfig | None, temperature: float, live: bool
     ) -> Generator[Event, None, _Said]:
         reading = LiveText(turn.prompt.context, self._line_count)
+        told = _Told(turn.prompt, self._budget.count)
         try:
             for piece in self._pieces(turn, config, temperature):
-                if (text := reading.add(piece)) and live:
+                told.add(piece)
+                if (text := reading.add(str(piece.text))) and live:
                     yield Text(text)
         except Exception as error:  # whatever a neighbour does, the question is answered
-            too_long = getattr(error, "status_code", None) == 400
-            return _Said(None, f"the model at {self.settings.model.base_url} failed: {_in_a_line(error)}", too_long)
+            why = f"the model at {self.settings.model.base_url} failed: {_in_a_line(error)}"
+            return _Said(None, told.usage, why, _retry_budget(error))
         if why := nonsense(reading.written):
-            return _Said(None, why, worth_retrying=True)
+            return _Said(None, told.usage, why, SMALLER_BUDGET)
         checked, rest = reading.end()
         if not checked.citations and not declines(checked.text):
-            return _Said(None, "the model's answer had no citation that holds")
+            return _Said(None, told.usage, "the model's answer had no citation that holds")
         if rest and live:
             yield Text(rest)
-        return _Said(checked)
+        return _Said(checked, told.usage)
 
-    def _pieces(self, turn: _Turn, config: RunnableConfig | None, temperature: float) -> Iterator[str]:
+    def _pieces(self, turn: _Turn, config: RunnableConfig | None, temperature: float) -> Iterator[AIMessage]:
         model = self._model()
         assert model is not None
         # Without an output parser: a chain of two reads its first to the end when it is closed, so that a model would go on
@@ -207,7 +234,7 @@ class Assistant:
         speaking = model.bind(model=turn.model, temperature=temperature)
         deadline = time.monotonic() + self.settings.model.timeout_seconds
         for piece in speaking.stream(turn.prompt.messages, config):
-            yield str(piece.text)
+            yield piece
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no end after {self.settings.model.timeout_seconds:g} s")
 
@@ -231,7 +258,38 @@ class Assistant:
     def _blank(self, turn: _Turn) -> Answer:
         best = turn.response.results[0] if turn.response.results else None
         index = {"repo": best.repo if best else "", "commit": best.commit if best else ""}
-        return Answer("", False, "extractive", NO_MODEL, (), index, turn.trace_id, notices=turn.response.notices)
+        resolved = turn.question if turn.question != turn.asked else ""
+        return Answer(
+            "", False, "extractive", NO_MODEL, (), index, turn.trace_id, notices=turn.response.notices, resolved_question=resolved
+        )
+
+
+class _Told:
+    """Counts the tokens of one attempt: as the model says, or as they are estimated while it has not."""
+
+    def __init__(self, prompt: Prompt, count: Callable[[str], int]) -> None:
+        self._prompt = prompt
+        self._count = count
+        self._pieces = 0
+        self._said: Usage | None = None
+
+    def add(self, piece: AIMessage) -> None:
+        self._pieces += bool(piece.text)
+        if piece.usage_metadata:
+            self._said = Usage(piece.usage_metadata["input_tokens"], piece.usage_metadata["output_tokens"])
+
+    @property
+    def usage(self) -> Usage:
+        if self._said is not None:
+            return self._said
+        return Usage(sum(self._count(message["content"]) for message in self._prompt.messages), self._pieces)
+
+
+def _retry_budget(error: Exception) -> float:
+    """The share of the budget to ask again with: less after a prompt that was too long, 0 when it took all its time."""
+    if isinstance(error, TimeoutError):
+        return 0.0
+    return SMALLER_BUDGET if getattr(error, "status_code", None) == 400 else 1.0
 
 
 def declines(text: str) -> bool:

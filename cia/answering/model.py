@@ -28,8 +28,9 @@ def open_model(model: ModelSettings) -> BaseChatModel | None:
         # vLLM without --api-key takes any; the client insists on one.
         api_key=SecretStr(os.environ.get(model.api_key_variable) or "none"),
         timeout=httpx.Timeout(model.timeout_seconds, connect=min(CONNECT_SECONDS, model.timeout_seconds)),
-        max_retries=1,
+        max_retries=0,  # the assistant asks once more itself, and says so in the sources
         max_completion_tokens=model.answer_tokens,
         temperature=0,
         streaming=True,
+        stream_usage=True,
     )
