@@ -57,7 +57,7 @@ def install_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return error_reply(422, error_document(_first_mistake(error), "invalid_request"))
+        return error_reply(422, error_document(first_mistake(error), "invalid_request"))
 
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
@@ -74,7 +74,8 @@ def error_reply(status: int, document: dict[str, dict[str, str]], headers: dict[
     return JSONResponse(document, status, headers=retry | (headers or {}))
 
 
-def _first_mistake(error: RequestValidationError) -> str:
+def first_mistake(error: RequestValidationError) -> str:
+    """Return what is wrong with a request's fields, in a sentence."""
     mistake = error.errors()[0]
     where = ".".join(str(part) for part in mistake["loc"] if part not in ("body", "query", "path"))
     if mistake["type"] == "json_invalid":
