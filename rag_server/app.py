@@ -12,8 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from cia.settings import Settings
 from rag_server.body_limit import BodyLimit
 from rag_server.errors import install_error_handlers
+from rag_server.mcp_server import install_mcp
 from rag_server.request_record import RequestRecord, json_log
-from rag_server.routes import ask, operations, search, sources
+from rag_server.routes import ask, chat_completions, operations, search, sources
 from rag_server.routes.page import install_pages
 from rag_server.services import Services
 from rag_server.tracing import Tracing
@@ -32,7 +33,8 @@ def create_app(settings: Settings, *, log: Any = None, tracing: Tracing | None =
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(services.start)
         try:
-            yield
+            async with mcp.running():
+                yield
         finally:
             await run_in_threadpool(services.close)
 
@@ -45,8 +47,9 @@ def create_app(settings: Settings, *, log: Any = None, tracing: Tracing | None =
         lifespan=lifespan,
     )
     app.state.services = services
-    for room in (ask, search, sources, operations):
+    for room in (ask, chat_completions, search, sources, operations):
         app.include_router(room.router)
+    mcp = install_mcp(app, services)
     install_pages(app)
     install_error_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=settings.rag.max_body_bytes)

@@ -1,0 +1,201 @@
+"""``POST /v1/chat/completions`` and ``GET /v1/models``: the assistant as a model behind OpenAI's API.
+
+Retrieval is inside: a client sends messages and gets an answer with citations. A model is all repositories that its user
+may read (``code-assistant``) or one of them (``code-assistant/REPO``).
+
+A client of a stream can only append. What it is sent has been checked, but the final answer may still be another text: the
+model fails on the way, or is asked again. Then the stream goes on with a line that withdraws what came before, and the final
+answer follows whole.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import anyio
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+from cia.answering import Answer, Event, Sources, Text
+from cia.errors import CiaError, InputError, NotIndexedError
+from cia.retrieval import SearchResult
+from rag_server.access import Principal
+from rag_server.errors import first_mistake
+from rag_server.event_stream import ThreadedStream
+from rag_server.openai_schema import (
+    ChatCompletionRequest,
+    Completion,
+    UnsupportedError,
+    model_document,
+    openai_error,
+    openai_error_reply,
+    places,
+)
+from rag_server.request_record import CLIENT_GONE
+from rag_server.services import Asked, CurrentPrincipal, CurrentServices, RequestId, Services
+
+MODEL = "code-assistant"
+
+WITHDRAWN = "\n\n---\n\n**The text above is withdrawn: it did not stand its check. This is the answer:**\n\n"
+"""Between what a client of a stream has been sent and another final answer."""
+
+STARTED = int(time.time())
+"""When a model came to be, which their schema asks for: no client decides anything by it."""
+
+
+class OpenAIRoute(APIRoute):
+    """A route whose errors are in OpenAI's shape."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:
+        """Return the handler, which answers an error instead of raising it."""
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                return openai_error_reply(InputError(first_mistake(error)))
+            except CiaError as error:
+                return openai_error_reply(error)
+
+        return answer
+
+
+router = APIRouter(tags=["OpenAI"], route_class=OpenAIRoute)
+
+
+@router.get("/v1/models")
+def models(services: CurrentServices, principal: CurrentPrincipal) -> dict[str, Any]:
+    """Return the models: all your repositories, and each of them."""
+    names = [MODEL, *(f"{MODEL}/{one.name}" for one in services.repositories(principal))]
+    return {"object": "list", "data": [model_document(name, STARTED) for name in names]}
+
+
+@router.get("/v1/models/{model:path}")
+def model(model: str, services: CurrentServices, principal: CurrentPrincipal) -> dict[str, Any]:
+    """Return one model."""
+    _repos_of(model, services, principal)
+    return model_document(model, STARTED)
+
+
+@router.post("/v1/chat/completions", response_model=None)
+async def chat_completions(
+    request: Request, body: ChatCompletionRequest, services: CurrentServices, principal: CurrentPrincipal, request_id: RequestId
+) -> Response:
+    """Answer the last message of the user, with the earlier ones as its conversation."""
+    question, history = body.question()
+    repos, fingerprint = await run_in_threadpool(_scope, body, services, principal)
+    asked = Asked(question, repos, history=history)
+    completion = Completion(f"chatcmpl-{request_id}", body.model, fingerprint, body.ignored)
+    events: ThreadedStream[Event] = ThreadedStream(services.answer(principal, asked, request_id))
+    if not body.stream:
+        return await _whole(request, completion, events)
+    first = await events.next()  # what is wrong with the question itself is an HTTP error, not a chunk
+    return StreamingResponse(
+        _chunks(first, events, completion, body.wants_usage, services.log),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+def _scope(body: ChatCompletionRequest, services: Services, principal: Principal) -> tuple[Sequence[str] | None, str]:
+    """Return the repositories to ask, and the fingerprint of what is read of them."""
+    repos = _repos_of(body.model, services, principal)
+    if repos is not None and body.repos not in (None, repos):
+        raise UnsupportedError("repos", f"the model {body.model!r} is one repository; choose others with the model {MODEL!r}")
+    repos = body.repos if repos is None else repos
+    readable = principal.readable([one.name for one in services.repositories(principal)], repos)
+    return repos, services.retriever.fingerprint(readable)
+
+
+def _repos_of(name: str, services: Services, principal: Principal) -> list[str] | None:
+    if name == MODEL:
+        return None
+    repo = name.removeprefix(f"{MODEL}/")
+    if repo == name or all(one.name != repo for one in services.repositories(principal)):
+        raise NotIndexedError(f"The model `{name}` does not exist or you do not have access to it; see GET /v1/models")
+    return [repo]
+
+
+async def _whole(request: Request, completion: Completion, events: ThreadedStream[Event]) -> Response:
+    """Return the reply, or an empty one as soon as the client has left: then the model stops as well."""
+    reply: Response = Response(status_code=CLIENT_GONE)
+    failure: Exception | None = None
+
+    async def read() -> None:
+        nonlocal reply, failure
+        try:
+            reply = JSONResponse(await _completed(completion, events))
+        except Exception as error:
+            failure = error
+        group.cancel_scope.cancel()
+
+    async def watch() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        group.cancel_scope.cancel()
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(read)
+            group.start_soon(watch)
+    finally:
+        events.close()
+    if failure is not None:
+        raise failure
+    return reply
+
+
+async def _completed(completion: Completion, events: ThreadedStream[Event]) -> dict[str, Any]:
+    sources: tuple[SearchResult, ...] = ()
+    while not isinstance(event := await events.next(), Answer):
+        assert event is not None
+        sources = event.results if isinstance(event, Sources) else sources
+    return completion.whole(event, sources)
+
+
+async def _chunks(
+    event: Event | None, events: ThreadedStream[Event], completion: Completion, wants_usage: bool, log: Any
+) -> AsyncIterator[bytes]:
+    """Yield a role, text as it is written, the rest with its citations, the end; an error ends a stream that failed."""
+    shown = ""
+    sources: tuple[SearchResult, ...] = ()
+    try:
+        yield _data(completion.chunk({"role": "assistant", "content": ""}))
+        while event is not None:
+            if isinstance(event, Sources):
+                sources = event.results
+                yield _data(completion.chunk({}, code_intelligence={"sources": places(sources)}))
+            elif isinstance(event, Text):
+                shown += event.text
+                yield _data(completion.chunk({"content": event.text}))
+            else:
+                delta = {"content": _rest(event.answer, shown), "citations": [asdict(one) for one in event.citations]}
+                yield _data(completion.chunk(delta, code_intelligence=completion.extension(event, sources)))
+                yield _data(completion.chunk({}, "stop"))
+                if wants_usage:
+                    yield _data(completion.usage_chunk(event.usage))
+            event = await events.next()
+        yield b"data: [DONE]\n\n"
+    except Exception as error:
+        log.error("stream failed", error=type(error).__name__, exc_info=False)
+        yield _data(openai_error(error)[1])
+    finally:
+        events.close()
+
+
+def _rest(answer: str, shown: str) -> str:
+    """What a client that has appended ``shown`` is still to append."""
+    return answer[len(shown) :] if answer.startswith(shown) else f"{WITHDRAWN}{answer}"
+
+
+def _data(document: dict[str, Any]) -> bytes:
+    # json.dumps escapes line feeds, so that the document is one line, as "data:" wants it.
+    return f"data: {json.dumps(document)}\n\n".encode()
