@@ -22,6 +22,7 @@ from cia.answering.live_text import LiveText
 from cia.answering.model import open_model
 from cia.answering.nonsense import nonsense
 from cia.answering.prompt import ABSTENTION, Budget, Prompt, build_prompt, estimate_tokens
+from cia.answering.secrets import masked
 from cia.corpus import Corpus, Snapshot
 from cia.errors import InputError, OperationError
 from cia.retrieval.filters import parse_query
@@ -171,6 +172,9 @@ class Assistant:
         response = self.retriever.search(question, repos=repos, limit=self.settings.retrieval.limit)
         searched = parse_query(question, repos, (), None)
         evidence = weigh(searched.text, response.results, rarity_in(self.retriever, searched.repos))
+        # From here on nobody sees a secret, nor a chunk that will not be shown: neither the model nor a trace.
+        shown = response.results[: max(self.settings.answering.context_chunks, PLACES)]
+        response = replace(response, results=tuple(map(masked, shown)))
         return _Turn(asked, question, model, response, evidence, Prompt([], ()), trace_id)
 
     def _pack(self, turn: _Turn, share: float = 1.0) -> _Turn:

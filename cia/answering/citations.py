@@ -42,6 +42,9 @@ _LINK_TARGET = re.compile(r"\((?:[^()\n]|\([^()\n]{0,200}\)){0,2000}\)")
 _LEADS_AWAY = re.compile(r"\(\s*<?(?:[a-z][a-z0-9+.-]*:|//|www\.|/|#|\.)", re.IGNORECASE)
 _LINK_DEFINITION = re.compile(r"^ {0,3}\[[^\[\]\n]{1,400}\]:[ \t]*<?(?:[a-z][a-z0-9+.-]*:|//)[^\n]*", re.MULTILINE | re.I)
 
+# Where HTML would begin. A client that renders Markdown would fetch an image from it; escaped, it is text to everyone.
+_TAG = re.compile(r"\\*<(?=[A-Za-z/!?])")
+
 
 @dataclass(frozen=True, slots=True)
 class CheckedText:
@@ -90,7 +93,7 @@ class _Reader:
         self._place = re.compile(rf"\[(?P<file>{'|'.join(map(re.escape, files)) or '(?!)'}):(?P<lines>[^\[\]\n]{{0,60}})\]")
 
     def prose(self, text: str) -> str:
-        text = _LINK_DEFINITION.sub(lambda _: self._drop(), text)
+        text = _TAG.sub(r"\\<", _LINK_DEFINITION.sub(lambda _: self._drop(), text))
         written: list[str] = []
         at = cited_until = 0
         while opening := _OPENING.search(text, at):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from cia.answering.citations import CheckedText, LineCount, check
+from cia.answering.secrets import mask
 from cia.retrieval.result import SearchResult
 
 # Where no citation is half-written: after a line, or between a sentence's end and the space that follows it.
@@ -13,7 +14,10 @@ _BOUNDARY = re.compile(r"\n|[.!?\]](?=\s)")
 
 
 class LiveText:
-    """Collects pieces and hands out what has been checked. ``written`` is all that the model has said so far."""
+    """Collects pieces and hands out what has been checked, without secrets that a model was trained on.
+
+    ``written`` is all that the model has said so far.
+    """
 
     def __init__(self, context: Sequence[SearchResult], line_count: LineCount | None) -> None:
         self.written = ""
@@ -29,11 +33,11 @@ class LiveText:
         if not boundary:
             return ""
         self._checked_to = boundary
-        return self._beyond_shown(check(self.written[:boundary], self._context, self._line_count))
+        return self._beyond_shown(check(mask(self.written[:boundary]), self._context, self._line_count))
 
     def end(self) -> tuple[CheckedText, str]:
         """Return the whole text, checked, and what of it has not been shown."""
-        checked = check(self.written, self._context, self._line_count)
+        checked = check(mask(self.written), self._context, self._line_count)
         return checked, self._beyond_shown(checked)
 
     def _beyond_shown(self, checked: CheckedText) -> str:
