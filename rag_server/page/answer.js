@@ -1,20 +1,25 @@
 // An answer as elements: paragraphs, inline code, fenced code, and citations that open their lines.
+// Nothing else in it becomes a link: an address that a model or a file has written stays text.
 
+import { copyButton } from "./copy.js";
 import { element } from "./element.js";
 import { highlight } from "./highlight.js";
-import { hashOfPlace } from "./source.js";
+import { hashOfPlace, lineRange } from "./place.js";
 
 const FENCE = /^(`{3,})([\w+#.-]*)[^`\n]*\n([\s\S]*?)(?:\n\1`*[ \t]*(?:\n|$)|$(?![\s\S]))/m;
 const INLINE = /\[([^[\]\s/]+)\/([^[\]]+?):(\d+)-(\d+)\]|`([^`\n]+)`/g;
+const PLACES_SHOWN = 6; // while the answer is being written
 
 export function renderAnswer(body, { text, sources, answer, seconds }) {
   const places = new Map();
   for (const one of [...sources, ...(answer?.citations ?? [])]) places.set(`${one.repo}/${one.file_path}`, one.commit);
   const parts = blocks(answer?.answer ?? text, places);
-  if (!answer) parts.push(element("p", { class: "waiting" }, sources.length ? `Reading ${sources.length} places` : "Looking through the code"));
   if (answer) {
     if (answer.citations.length) parts.push(citationList(answer.citations));
     parts.push(facts(answer, seconds));
+  } else {
+    parts.push(element("p", { class: "waiting" }, text ? "Writing" : sources.length ? "Reading" : "Looking through the code"));
+    if (sources.length && !text) parts.push(element("p", { class: "reading-places" }, ...sources.slice(0, PLACES_SHOWN).map(citationLink)));
   }
   body.replaceChildren(...parts);
 }
@@ -30,7 +35,8 @@ function blocks(text, places) {
 }
 
 function codeBlock(code, language) {
-  return element("pre", { tabindex: "0" }, element("code", {}, highlight(code, language)));
+  const lines = element("pre", { tabindex: "0", role: "region", "aria-label": "Code" }, element("code", {}, highlight(code, language)));
+  return element("div", { class: "code-block" }, lines, copyButton("Copy", () => code, { "aria-label": "Copy this code" }));
 }
 
 function paragraphs(text, places) {
@@ -52,10 +58,6 @@ function inline(text, places) {
   return [...made, text.slice(end)];
 }
 
-function lineRange({ line_start: start, line_end: end }) {
-  return start === end ? `${start}` : `${start}–${end}`;
-}
-
 function citationLink(place) {
   const file = place.file_path.split("/").at(-1);
   const title = `${place.repo}/${place.file_path}, lines ${lineRange(place)}`;
@@ -74,12 +76,15 @@ function citationList(citations) {
 
 function facts(answer, seconds) {
   const shown = [
-    element("span", { class: `mode ${answer.mode}` }, answer.mode === "llm" ? answer.model : "extractive"),
+    element("span", { class: `mode ${answer.mode === "llm" ? "llm" : ""}` }, answer.mode === "llm" ? answer.model : "extractive"),
   ];
   if (answer.abstained) shown.push(element("span", {}, "not answered by the indexed code"));
   if (answer.index.repo) shown.push(element("span", { title: answer.index.commit }, `${answer.index.repo} @ ${answer.index.commit.slice(0, 12)}`));
   if (seconds !== undefined) shown.push(element("span", {}, `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`));
-  if (answer.dropped_citations) shown.push(element("span", {}, `${answer.dropped_citations} citations failed the check`));
+  if (answer.dropped_citations) {
+    const many = answer.dropped_citations > 1;
+    shown.push(element("span", {}, `${answer.dropped_citations} citation${many ? "s" : ""} failed the check and ${many ? "are" : "is"} left out`));
+  }
   const notes = [answer.fallback_reason, ...(answer.notices ?? [])].filter(Boolean);
   return element("footer", { class: "facts" }, element("p", {}, ...shown), ...notes.map((note) => element("p", { class: "note" }, note)));
 }

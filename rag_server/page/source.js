@@ -1,50 +1,51 @@
-// The source panel: a file at its commit, its cited lines lit. The address after # names the place, so that it can be shared.
+// The source panel: a file at its commit, its cited lines lit, and the file around them.
 
-import { element } from "./element.js";
+import { markCitation } from "./citations.js";
+import { copyButton } from "./copy.js";
+import { button, byId, element, problem } from "./element.js";
 import { highlightLines } from "./highlight.js";
+import { hashOfPlace, lineRange, nameOfPlace } from "./place.js";
+import { indexedCommit } from "./repositories.js";
+import { getJson, sentenceFor } from "./server.js";
 
 const AROUND = 300;
 const HEADROOM = 0.22; // of the panel's height, above the first lit line
 const LANGUAGES = { py: "python", pyi: "python", rb: "ruby", sh: "bash", yml: "yaml", yaml: "yaml", toml: "toml", md: "markdown", rst: "rst", txt: "text", json: "json", cfg: "toml" };
 
-const panel = document.getElementById("source");
-const body = document.getElementById("source-body");
+const panel = byId("source");
+const body = byId("source-body");
 let shown = null;
 let openedFrom = null;
 
-export function hashOfPlace({ repo, commit, file_path: path, line_start: start, line_end: end }) {
-  return "#/" + [repo, commit, `${start}-${end}`, ...path.split("/")].map(encodeURIComponent).join("/");
-}
-
-export function placeFromHash(hash) {
-  const parts = hash.split("/");
-  if (parts.length < 5 || parts[0] !== "#") return null;
-  try {
-    const [repo, commit, lines, ...path] = parts.slice(1).map(decodeURIComponent);
-    const [start, end] = lines.split("-").map(Number);
-    return start >= 1 && end >= start ? { repo, commit, file_path: path.join("/"), line_start: start, line_end: end } : null;
-  } catch {
-    return null; // an escape sequence that is none
-  }
+export function startSource() {
+  byId("source-close").addEventListener("click", closeSource);
+  const copy = copyButton("Copy path:line", () => nameOfPlace(shown), { id: "copy-place", title: "Copy path and lines" });
+  byId("source-copy").replaceWith(copy);
 }
 
 export function closeSource() {
-  if (panel.hidden) return;
+  if (panel.hidden) return false;
   panel.hidden = true;
   shown = null;
+  body.replaceChildren();
   document.body.classList.remove("reading");
-  if (location.hash) history.pushState(null, "", location.pathname);
+  if (location.hash) history.pushState(history.state, "", location.pathname);
+  markCitation(null);
   openedFrom?.focus({ preventScroll: true });
+  return true;
 }
 
 export async function openSource(place) {
   if (panel.hidden) openedFrom = document.activeElement;
   shown = place;
+  markCitation(hashOfPlace(place));
   panel.hidden = false;
   document.body.classList.add("reading");
-  document.getElementById("source-path").textContent = place.file_path;
-  const lines = place.line_start === place.line_end ? `line ${place.line_start}` : `lines ${place.line_start}–${place.line_end}`;
-  document.getElementById("source-place").textContent = `${place.repo} @ ${place.commit.slice(0, 12)} · ${lines}`;
+  byId("source-path").textContent = place.file_path;
+  const newest = indexedCommit(place.repo);
+  const older = newest && newest !== place.commit ? `, older than the index (${newest.slice(0, 12)})` : "";
+  const lines = `${place.line_start === place.line_end ? "line" : "lines"} ${lineRange(place)}`;
+  byId("source-place").textContent = `${place.repo} @ ${place.commit.slice(0, 12)}${older} · ${lines}`;
   body.replaceChildren(element("p", { class: "waiting" }, "Opening"));
   panel.focus({ preventScroll: true });
   await showWindow(place, Math.max(1, place.line_start - AROUND), place.line_end + AROUND);
@@ -61,16 +62,13 @@ async function showWindow(place, start, end) {
     const later = source.line_end < source.line_count && more("Later lines", () => showWindow(place, source.line_start, source.line_end + 2 * AROUND));
     body.replaceChildren(...[earlier, table, later].filter(Boolean));
   } catch (error) {
-    if (shown === place) body.replaceChildren(element("p", { class: "error", role: "alert" }, error.message));
+    if (shown === place) body.replaceChildren(problem(sentenceFor(error)));
   }
 }
 
-async function fetchLines({ repo, commit, file_path: path }, start, end) {
+function fetchLines({ repo, commit, file_path: path }, start, end) {
   const address = [repo, ...path.split("/")].map(encodeURIComponent).join("/");
-  const reply = await fetch(`/v1/sources/${address}?${new URLSearchParams({ start, end, commit })}`);
-  const document = await reply.json();
-  if (!reply.ok) throw new Error(document.error?.message ?? `HTTP ${reply.status}`);
-  return document;
+  return getJson(`/v1/sources/${address}?${new URLSearchParams({ start, end, commit })}`);
 }
 
 function rows(source, place) {
@@ -83,7 +81,5 @@ function rows(source, place) {
 }
 
 function more(label, action) {
-  const button = element("button", { class: "more", type: "button" }, label);
-  button.addEventListener("click", action);
-  return button;
+  return button(label, action, { class: "more" });
 }

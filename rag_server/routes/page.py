@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse, Response
@@ -43,4 +44,14 @@ def install_pages(app: FastAPI) -> None:
 
     # The package carries Swagger UI's built files, which FastAPI itself would fetch from a CDN.
     app.mount("/docs/assets", StaticFiles(directory=str(files("fastapi_offline") / "static")))
-    app.mount("/page", StaticFiles(directory=PAGE))
+    app.mount("/page", RevalidatedFiles(directory=PAGE))
+
+
+class RevalidatedFiles(StaticFiles):
+    """Files that a browser asks about each time: after an upgrade no page runs half of the old scripts and half of the new."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return the file, or 304 when the browser has it."""
+        reply = super().file_response(*args, **kwargs)
+        reply.headers["Cache-Control"] = "no-cache"
+        return reply
