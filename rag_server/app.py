@@ -14,7 +14,7 @@ from rag_server.body_limit import BodyLimit
 from rag_server.errors import install_error_handlers
 from rag_server.mcp_server import install_mcp
 from rag_server.request_record import RequestRecord, json_log
-from rag_server.routes import ask, chat_completions, operations, search, sources
+from rag_server.routes import ask, chat_completions, conversations, feedback, operations, search, sources
 from rag_server.routes.page import install_pages
 from rag_server.services import Services
 from rag_server.tracing import Tracing
@@ -47,7 +47,7 @@ def create_app(settings: Settings, *, log: Any = None, tracing: Tracing | None =
         lifespan=lifespan,
     )
     app.state.services = services
-    for room in (ask, chat_completions, search, sources, operations):
+    for room in (ask, chat_completions, search, sources, conversations, feedback, operations):
         app.include_router(room.router)
     mcp = install_mcp(app, services)
     install_pages(app)

@@ -14,16 +14,21 @@ from fastapi import Depends, Request
 from cia.answering import Answer, Event, Exchange, Sources
 from cia.answering.assistant import Assistant
 from cia.corpus import Corpus
-from cia.errors import InputError, NotIndexedError
+from cia.errors import CiaError, InputError, NotIndexedError
 from cia.retrieval import Retriever, SearchResponse
 from cia.retrieval.store import IndexedRepository
 from cia.settings import Settings
 from rag_server.access import Principal
+from rag_server.conversations import Conversations
+from rag_server.database import Database
 from rag_server.dependency_health import DependencyHealth
+from rag_server.feedback import FeedbackStore, Rating
 from rag_server.metrics import Metrics
 from rag_server.production_adapter import ProductionAdapter
 from rag_server.source_lines import SourceLines, read_lines
 from rag_server.tracing import Tracing
+
+NEW_CONVERSATION = "new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,9 @@ class Services:
         self.settings = settings
         self.log = log
         self.metrics = Metrics()
+        self.database = Database(settings)
+        self.conversations = Conversations(self.database)
+        self.feedback = FeedbackStore(self.database)
         self.corpus = Corpus(settings)
         self.retriever = Retriever(settings)
         self.tracing = tracing or Tracing(settings.tracing)
@@ -70,6 +78,7 @@ class Services:
         self.health.stop()
         self.tracing.close()
         self.retriever.close()
+        self.database.close()
 
     def repositories(self, principal: Principal) -> list[IndexedRepository]:
         """Return the indexed repositories that the user may read, by name."""
@@ -106,17 +115,26 @@ class Services:
         if len(asked.question) > longest:
             raise InputError(f"the question has {len(asked.question)} characters; at most {longest} are allowed")
         readable = self._readable(principal, asked.repos)
+        history = self._history(principal, asked)
         begun = retrieved = time.perf_counter()
+        made_from: set[str] = set()
         with self.tracing.question(asked.question, request_id) as trace:
-            for event in self.assistant.stream(asked.question, readable, trace.callbacks, trace.id):
-                if isinstance(event, Sources) and retrieved == begun:
-                    retrieved = time.perf_counter()
-                    self.metrics.retrieved(retrieved - begun)
+            for event in self.assistant.stream(asked.question, readable, trace.callbacks, trace.id, history):
+                if isinstance(event, Sources):
+                    made_from.update(result.repo for result in event.results)
+                    if retrieved == begun:
+                        retrieved = time.perf_counter()
+                        self.metrics.retrieved(retrieved - begun)
                 elif isinstance(event, Answer):
                     self.metrics.answered(event, time.perf_counter() - retrieved)
                     trace.answered(event)
-                    event = replace(event, trace_id=trace.id)
+                    made_from.update(citation.repo for citation in event.citations)
+                    event = self._kept(principal, asked, replace(event, trace_id=trace.id), made_from)
                 yield event
+
+    def rate(self, principal: Principal, trace_id: str, rating: Rating) -> None:
+        """Keep what a user thought of an answer, and send it to Langfuse."""
+        self.feedback.give(principal, trace_id, rating)
 
     def source(
         self, principal: Principal, repo: str, path: str, start: int = 1, end: int | None = None, commit: str | None = None
@@ -124,6 +142,21 @@ class Services:
         """Return lines of a file at ``commit`` (default: the newest). Raises as ``search`` and ``read_lines`` do."""
         self._readable(principal, [repo])
         return read_lines(self.corpus.get(repo, commit), path, start, end)
+
+    def _history(self, principal: Principal, asked: Asked) -> Sequence[Exchange]:
+        if asked.conversation in (None, NEW_CONVERSATION):
+            return asked.history
+        return self.conversations.history(principal, str(asked.conversation), self.settings.rag.max_history_chars)
+
+    def _kept(self, principal: Principal, asked: Asked, answer: Answer, made_from: set[str]) -> Answer:
+        if asked.conversation is None:
+            return answer
+        identifier = None if asked.conversation == NEW_CONVERSATION else asked.conversation
+        try:
+            return replace(answer, conversation=self.conversations.keep(principal, identifier, asked.question, answer, made_from))
+        except CiaError as error:  # an answer that was found is given, kept or not
+            self.log.error("answer not kept", error=str(error))
+            return replace(answer, notices=(*answer.notices, "this answer could not be kept in the conversation"))
 
     def _warm_up(self) -> None:
         with contextlib.suppress(Exception):  # the first question will say what is wrong

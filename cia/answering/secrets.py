@@ -7,11 +7,11 @@ assigned to a name such as ``password``. Lines stay lines, so that citations sti
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cia.retrieval.result import SearchResult
 
@@ -101,7 +101,7 @@ def _format_detectors() -> tuple[BasePlugin, ...]:
 
     # Keywords and key blocks are looked for above; an address on the internet is none.
     others = ("KeywordDetector", "PrivateKeyDetector", "IPPublicDetector")
-    classes = get_mapping_from_secret_type_to_class().values()
+    classes: Iterable[Any] = get_mapping_from_secret_type_to_class().values()
     return tuple(detector() for detector in classes if detector.__name__ not in others)
 
 
