@@ -73,7 +73,8 @@ class McpServer:
     async def _call_tool(self, context: ServerRequestContext[Any], called: CallToolRequestParams) -> CallToolResult:
         if (tool := self._tools.get(called.name)) is None:
             raise MCPError(INVALID_PARAMS, f"there is no tool {called.name!r}; there are {', '.join(self._tools)}")
-        request: Request = context.request
+        request = context.request
+        assert isinstance(request, Request), "streamable HTTP hands on the request that carries a call"
         try:
             document, text = await self._run(tool, called.arguments or {}, request)
         except Exception as error:
