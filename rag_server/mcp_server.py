@@ -38,11 +38,13 @@ class McpServer:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._tools = {tool.name: tool for tool in TOOLS}
+        self._described = {tool.name: tool.described() for tool in TOOLS}
         self._protocol = Server(
             "code-intelligence-assistant",
             title="Code Intelligence Assistant",
             version="0.1.0",
             instructions=INSTRUCTIONS,
+            get_tool_input_schema=self._input_schema,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
         )
@@ -67,8 +69,12 @@ class McpServer:
             return
         await self._sessions.handle_request(scope, receive, send)
 
+    def _input_schema(self, name: str) -> dict[str, Any] | None:
+        described = self._described.get(name)
+        return described.input_schema if described else None
+
     async def _list_tools(self, _: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=[tool.described() for tool in self._tools.values()])
+        return ListToolsResult(tools=list(self._described.values()))
 
     async def _call_tool(self, context: ServerRequestContext[Any], called: CallToolRequestParams) -> CallToolResult:
         if (tool := self._tools.get(called.name)) is None:
