@@ -228,7 +228,14 @@ def test_a_model_is_every_repository_or_one(client: OpenAI) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
-    "fields", [{"model": "gpt-4o"}, {"model": "code-assistant/nowhere"}, {"model": "code-assistant/"}, {"repos": ["nowhere"]}]
+    "fields",
+    [
+        {"model": "gpt-4o"},
+        {"model": "lantern"},
+        {"model": "code-assistant/nowhere"},
+        {"model": "code-assistant/"},
+        {"repos": ["nowhere"]},
+    ],
 )
 def test_what_is_not_there_is_a_model_not_found(client: OpenAI, fields: dict[str, Any], stream: bool) -> None:
     request = {"model": "code-assistant", "messages": ASKS, "stream": stream, "extra_body": {}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp_types import CallToolResult
 
 from cia.settings import Settings
-from rag_server.mcp_tools import LINES_AT_ONCE, fenced
+from rag_server.mcp_tools import fenced
 from tests.rag_server.running_server import Server, served
 from tests.rag_server.stand_in_model import StandInModel, running_stand_in
 
@@ -78,12 +79,13 @@ async def test_a_question_gets_an_answer_whose_citations_can_be_read(address: st
     assert f"{cited['line_start']}\t" in text_of(source)
 
 
-async def test_a_file_is_read_from_its_start_and_not_endlessly(address: str) -> None:
-    async with connected(address) as client:
-        source = await client.call_tool("read_source", {"repo": "lantern", "path": "src/wick.py"})
-    document = source.structured_content
-    assert (document["line_start"], document["line_end"]) == (1, min(LINES_AT_ONCE, document["line_count"]))
-    assert '1\t"""Wicks for lanterns."""' in text_of(source)
+def test_a_file_is_read_from_its_start_and_not_endlessly(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag_server.mcp_tools.LINES_AT_ONCE", 3)
+    reply = call(server, "read_source", repo="lantern", path="src/wick.py")
+    document = json.loads(reply.text.partition("data: ")[2])["result"]["structuredContent"]
+    assert document["lines"] == ['"""Wicks for lanterns."""', "", "import math"]
+    assert (document["line_start"], document["line_end"]) == (1, 3)
+    assert document["line_count"] > 3
 
 
 async def test_the_repositories_are_listed(address: str) -> None:
