@@ -17,7 +17,7 @@ from pathlib import Path
 import typer
 
 from cia.errors import CiaError, InputError
-from cli import answers, demo, index, models, pipeline, server
+from cli import answers, demo, index, models, pipeline, server, users
 
 app = typer.Typer(
     name="cia",
@@ -33,6 +33,7 @@ server.add_to(app)
 demo.add_to(app)
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(models.app, name="models")
+app.add_typer(users.app, name="users")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,11 +10,14 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from cia.settings import Settings
+from rag_server.access.authentication import Authentication
 from rag_server.body_limit import BodyLimit
 from rag_server.errors import install_error_handlers
+from rag_server.host_check import HostCheck
+from rag_server.limits import Concurrency, RequestRate
 from rag_server.mcp_server import install_mcp
 from rag_server.request_record import RequestRecord, json_log
-from rag_server.routes import ask, chat_completions, conversations, feedback, operations, search, sources
+from rag_server.routes import ask, auth, chat_completions, conversations, feedback, operations, search, sources
 from rag_server.routes.page import install_pages
 from rag_server.services import Services
 from rag_server.tracing import Tracing
@@ -47,11 +50,17 @@ def create_app(settings: Settings, *, log: Any = None, tracing: Tracing | None =
         lifespan=lifespan,
     )
     app.state.services = services
-    for room in (ask, chat_completions, search, sources, conversations, feedback, operations):
+    for room in (auth, ask, chat_completions, search, sources, conversations, feedback, operations):
         app.include_router(room.router)
     mcp = install_mcp(app, services)
     install_pages(app)
     install_error_handlers(app)
+    limits = services.limits
+    # What is added last comes first: a request is recorded, its host, its size and its user are looked at, then it is counted.
+    app.add_middleware(Concurrency, settings=settings.rag)
+    app.add_middleware(RequestRate, store=limits.store, settings=settings.rag)
+    app.add_middleware(Authentication, authenticator=services.authenticator, failed_logins=limits.failed_logins)
     app.add_middleware(BodyLimit, max_bytes=settings.rag.max_body_bytes)
+    app.add_middleware(HostCheck, settings=settings.rag)
     app.add_middleware(RequestRecord, metrics=services.metrics, log=services.log)
     return app

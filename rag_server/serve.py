@@ -9,6 +9,7 @@ import uvicorn
 
 from cia.errors import OperationError
 from cia.settings import Settings
+from rag_server.access.first_administrator import NAME, ensure_administrator
 from rag_server.app import create_app
 
 SHUTDOWN_SECONDS = 5
@@ -20,27 +21,35 @@ def run(settings: Settings, host: str | None = None, port: int | None = None, re
 
     ``host`` and ``port`` (0: a free one) default to the settings. Raises OperationError when the address cannot be used.
     """
-    listener = _listen(host or settings.rag.host, settings.rag.port if port is None else port)
+    settings = settings.model_copy(update={"rag": settings.rag.model_copy(update={"host": host or settings.rag.host})})
+    listener = _listen(settings.rag.host, settings.rag.port if port is None else port)
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    _Announcing(config, _address(listener), ready or _print_address).run(sockets=[listener])
+
+    def announce() -> None:
+        admin_key = ensure_administrator(settings.rag, app.state.services.authenticator.users)
+        (ready or _print_address)(_address(listener))
+        if admin_key:
+            _print_key(_address(listener), admin_key)
+
+    _Announcing(config, announce).run(sockets=[listener])
 
 
 class _Announcing(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, address: str, ready: Callable[[str], None]) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
         super().__init__(config)
-        self._address = address
-        self._ready = ready
+        self._announce = announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._ready(self._address)
+            self._announce()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -61,3 +70,9 @@ def _address(listener: socket.socket) -> str:
 
 def _print_address(address: str) -> None:
     print(f"Code Intelligence Assistant at {address}", flush=True)
+
+
+def _print_key(address: str, key: str) -> None:
+    """The one time that the key is shown: it is stored as a hash, and goes into no log."""
+    print(f'The administrator is called "{NAME}"; the API key, shown this once: {key}')
+    print(f"Sign in at {address}/#key={key}", flush=True)

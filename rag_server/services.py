@@ -19,10 +19,12 @@ from cia.retrieval import Retriever, SearchResponse
 from cia.retrieval.store import IndexedRepository
 from cia.settings import Settings
 from rag_server.access import Principal
+from rag_server.access.authenticator import Authenticator
 from rag_server.conversations import Conversations
 from rag_server.database import Database
 from rag_server.dependency_health import DependencyHealth
 from rag_server.feedback import FeedbackStore, Rating
+from rag_server.limits import ServerLimits
 from rag_server.metrics import Metrics
 from rag_server.production_adapter import ProductionAdapter
 from rag_server.source_lines import SourceLines, read_lines
@@ -56,6 +58,8 @@ class Services:
         self.log = log
         self.metrics = Metrics()
         self.database = Database(settings)
+        self.authenticator = Authenticator(settings, self.database)
+        self.limits = ServerLimits(settings.rag, log, self.metrics.registry)
         self.conversations = Conversations(self.database)
         self.feedback = FeedbackStore(self.database)
         self.corpus = Corpus(settings)
@@ -190,7 +194,7 @@ def request_id_of(request: Request) -> str:
 
 def principal_of(request: Request) -> Principal:
     """Return who ``request`` is from, as the authentication found."""
-    principal: Principal = getattr(request.state, "principal", Principal("interim", None, is_admin=True))
+    principal: Principal = request.state.principal
     return principal
 
 

@@ -15,7 +15,7 @@ from structlog.testing import CapturingLogger
 from cia.retrieval import Indexer
 from cia.settings import Settings, load_settings
 from rag_server.app import create_app
-from tests.rag_server.running_server import Server
+from tests.rag_server.running_server import AS_ADMIN, UNHURRIED, Server, with_administrator
 from tests.rag_server.stand_in_model import StandInModel, running_stand_in
 
 WICK = '''"""Wicks for lanterns."""
@@ -60,7 +60,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     (lantern / "src" / "wick.py").write_text(WICK)
     (lantern / "src" / "deep" / "hostile <b>.py").write_text(HOSTILE)
     (lantern / "README.md").write_text("# Lantern\n\nA lantern burns oil with a wick.\n")
-    settings = load_settings(environment={"CIA_HOME": str(folder / "home")})
+    settings = load_settings(environment={"CIA_HOME": str(folder / "home"), **UNHURRIED})
     Indexer(settings).index(str(lantern))
     return settings
 
@@ -73,8 +73,9 @@ def start() -> Iterator[Callable[..., Server]]:
         def begin(settings: Settings, **options: Any) -> Server:
             captured = CapturingLogger()
             log = structlog.wrap_logger(captured, processors=[structlog.processors.JSONRenderer()])
-            app = create_app(settings, log=log, **options)
-            return Server(running.enter_context(TestClient(app, raise_server_exceptions=False)), captured)
+            app = create_app(with_administrator(settings), log=log, **options)
+            client = TestClient(app, base_url="http://127.0.0.1", headers=AS_ADMIN, raise_server_exceptions=False)
+            return Server(running.enter_context(client), captured)
 
         yield begin
 

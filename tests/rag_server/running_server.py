@@ -16,6 +16,16 @@ from structlog.testing import CapturingLogger
 
 from cia.leash import Leashed
 from cia.settings import Settings
+from rag_server.access.api_keys import new_key, stored_form
+from rag_server.access.users import Users
+from rag_server.database import Database
+
+ADMIN_KEY = "cia_0123456789abcdef_the-key-of-the-administrator-in-every-test"
+"""Every server under test knows it. It reads every repository."""
+
+AS_ADMIN = {"Authorization": f"Bearer {ADMIN_KEY}"}
+UNHURRIED = {"CIA_RAG__RATE_LIMIT": "100000", "CIA_RAG__HEALTH_RATE_LIMIT": "100000"}
+"""What a server is told whose requests a test does not count."""
 
 
 def with_model(settings: Settings, base_url: str, **changes: Any) -> Settings:
@@ -25,12 +35,43 @@ def with_model(settings: Settings, base_url: str, **changes: Any) -> Settings:
     return settings.model_copy(update={"model": model, "answering": answering})
 
 
+@contextlib.contextmanager
+def users_of(settings: Settings) -> Iterator[Users]:
+    """The store of users, as the command line opens it beside a running server."""
+    with contextlib.closing(Database(settings)) as database:
+        yield Users(database)
+
+
+def with_administrator(settings: Settings) -> Settings:
+    """The same settings, once their home knows ``ADMIN_KEY``."""
+    with users_of(settings) as users:
+        if not users.has_administrator():
+            users.add("admin", is_admin=True, key=stored_form(ADMIN_KEY))
+    return settings
+
+
+def add_user(settings: Settings, name: str, *repos: str) -> str:
+    """Add a user who may read ``repos``, and return the API key."""
+    key, stored = new_key()
+    with users_of(settings) as users:
+        users.add(name, repos, key=stored)
+    return key
+
+
 @dataclass
 class Server:
     """A running application, its requests, and what it logged."""
 
     client: TestClient
     captured: CapturingLogger
+
+    def acting_as(self, key: str | None) -> Server:
+        """The same application, asked with another credential; None: with none."""
+        client = TestClient(self.client.app, base_url=str(self.client.base_url), raise_server_exceptions=False)
+        client.portal = self.client.portal  # the loop of the running application, whose limits and streams live there
+        if key is not None:
+            client.headers["Authorization"] = f"Bearer {key}"
+        return Server(client, self.captured)
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -57,10 +98,11 @@ def parse_events(text: str) -> list[tuple[str, dict[str, Any]]]:
 
 @contextlib.contextmanager
 def served(settings: Settings, **environment: str) -> Iterator[str]:
-    """Run ``cia serve`` on a free port as its own process; yield its address."""
+    """Run ``cia serve`` on a free port as its own process, which knows ``ADMIN_KEY``; yield its address."""
+    with_administrator(settings)
     log = settings.home / "logs" / "serve.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    variables = {**os.environ, "CIA_HOME": str(settings.home), **environment}
+    variables = {**os.environ, **UNHURRIED, "CIA_HOME": str(settings.home), **environment}
     with log.open("wb") as errors:
         process = Leashed(
             [sys.executable, "-m", "cli.main", "serve", "--port", "0"],

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from cia.settings import Settings
-from tests.rag_server.running_server import Server, parse_events, served, with_model
+from tests.rag_server.running_server import AS_ADMIN, Server, parse_events, served, with_model
 from tests.rag_server.stand_in_model import StandInModel
 
 QUESTION = "How is a wick trimmed?"
@@ -55,7 +55,7 @@ def test_a_client_that_leaves_stops_the_model(indexed: Settings, stand_in_model:
     }
     with served(indexed, **environment) as address:
         body = {"question": QUESTION, "stream": True}
-        with httpx.stream("POST", f"{address}/v1/ask", json=body, timeout=30.0) as reply:
+        with httpx.stream("POST", f"{address}/v1/ask", json=body, headers=AS_ADMIN, timeout=30.0) as reply:
             lines = reply.iter_lines()
             assert next(line for line in lines if line == "event: token")
         assert stand_in_model.hung_up.wait(10.0), "the model still writes for a client that is gone"
