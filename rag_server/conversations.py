@@ -80,6 +80,11 @@ class Conversation:
     turns: int
 
 
+def new_id() -> str:
+    """Return an id that no conversation has."""
+    return uuid.uuid4().hex
+
+
 class Conversations:
     """Each user's conversations. Every method takes the Principal, and sees nobody else's.
 
@@ -90,15 +95,16 @@ class Conversations:
         self._database = database
         database.create(conversations, turns)
 
-    def keep(self, principal: Principal, identifier: str | None, question: str, answer: Answer, repos: Iterable[str]) -> str:
-        """Keep an exchange and return its conversation's id; ``identifier`` None begins one, named after the question.
+    def keep(
+        self, principal: Principal, identifier: str, question: str, answer: Answer, repos: Iterable[str], begin: bool = False
+    ) -> None:
+        """Keep an exchange in a conversation; ``begin`` makes it, under the id of ``new_id()`` and named after the question.
 
         ``repos`` are those whose code the answer was made from.
         """
         now = _now()
         with self._database.writing() as connection:
-            if identifier is None:
-                identifier = uuid.uuid4().hex
+            if begin:
                 title = " ".join(question.split())[:TITLE_CHARACTERS]
                 row = {"id": identifier, "user": principal.user, "title": title, "created": now, "updated": now}
                 connection.execute(insert(conversations).values(row))
@@ -107,14 +113,10 @@ class Conversations:
                 connection.execute(update(conversations).where(conversations.c.id == identifier).values(updated=now))
             if answer.resolved_question:
                 repos = {*repos, *_repos_of_last(connection, identifier)}  # the question itself repeats what was read there
-            turn: dict[str, Any] = {
-                "conversation": identifier,
-                "asked": now,
-                "question": question,
-                "answer": json.dumps(answer.as_json()),
-            }
-            connection.execute(insert(turns).values(**turn, repos=json.dumps(sorted(set(repos)))))
-        return identifier
+            turn: dict[str, Any] = {"conversation": identifier, "asked": now, "question": question}
+            connection.execute(
+                insert(turns).values(**turn, answer=json.dumps(answer.as_json()), repos=json.dumps(sorted(set(repos))))
+            )
 
     def newest(self, principal: Principal, limit: int = 100) -> list[Conversation]:
         """Return the newest ``limit`` conversations, newest first."""

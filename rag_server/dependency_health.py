@@ -109,4 +109,4 @@ class DependencyHealth:
     def _tracing(self) -> Dependency:
         if self._tracing_on:
             return Dependency("tracing", "ok", "traces are sent in the background")
-        return Dependency("tracing", "off", "the Langfuse keys are not set")
+        return Dependency("tracing", "off", "neither the Langfuse keys nor tracing.otlp_endpoint are set")

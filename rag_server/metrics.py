@@ -31,6 +31,12 @@ class Metrics:
             "cia_abstentions_total", "Questions that the indexed code does not answer.", registry=self.registry
         )
         self._fallbacks = Counter("cia_fallbacks_total", "Extractive answers in place of a model's.", registry=self.registry)
+        self._first_token = Histogram(
+            "cia_first_token_seconds", "Time from the question to the first text.", buckets=SECONDS, registry=self.registry
+        )
+        self._tokens = Counter("cia_tokens_total", "Tokens that models read and wrote.", ["direction"], registry=self.registry)
+        self._cost = Counter("cia_cost_total", "Cost of those tokens at the prices of the settings.", registry=self.registry)
+        self._feedback = Counter("cia_feedback_total", "Ratings of answers.", ["rating"], registry=self.registry)
         self._dependency = Gauge(
             "cia_dependency_up", "1 when the neighbour answers, else 0.", ["dependency"], registry=self.registry
         )
@@ -38,6 +44,10 @@ class Metrics:
             self._citations.labels(outcome)
         for mode in ("llm", "extractive"):
             self._answers.labels(mode)
+        for direction in ("in", "out"):
+            self._tokens.labels(direction)
+        for rating in ("up", "down"):
+            self._feedback.labels(rating)
 
     def request(self, route: str, code: int, seconds: float) -> None:
         """Count a finished request under its route's template, never under its path."""
@@ -48,8 +58,16 @@ class Metrics:
         """Time one retrieval."""
         self._retrieval.observe(seconds)
 
-    def answered(self, answer: Answer, seconds: float) -> None:
-        """Count an answer; ``seconds`` is the time from its sources to its end."""
+    def first_token(self, seconds: float) -> None:
+        """Time what a user waits for the first text of an answer."""
+        self._first_token.observe(seconds)
+
+    def rated(self, rating: str) -> None:
+        """Count a thumb, ``up`` or ``down``."""
+        self._feedback.labels(rating).inc()
+
+    def answered(self, answer: Answer, seconds: float, cost: float) -> None:
+        """Count an answer; ``seconds`` is the time from its sources to its end, ``cost`` that of its tokens."""
         self._generation.labels(answer.mode).observe(seconds)
         self._answers.labels(answer.mode).inc()
         self._citations.labels("emitted").inc(len(answer.citations))
@@ -58,6 +76,10 @@ class Metrics:
             self._abstentions.inc()
         if answer.fallback_reason:
             self._fallbacks.inc()
+        if answer.usage is not None:
+            self._tokens.labels("in").inc(answer.usage.prompt_tokens)
+            self._tokens.labels("out").inc(answer.usage.completion_tokens)
+            self._cost.inc(cost)
 
     def dependency(self, name: str, up: bool) -> None:
         """Note whether a neighbour answers."""

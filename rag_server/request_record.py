@@ -1,6 +1,6 @@
 """Every request leaves a line in the log, a count in the metrics, and carries its id and the security headers home.
 
-The log never holds a question, an answer or a header: who asked what is not its business.
+The log says who asked and how it went, never what: it holds no question, answer or header.
 """
 
 from __future__ import annotations
@@ -102,8 +102,14 @@ class RequestRecord:
                 route=route,
                 status=status,
                 milliseconds=round(seconds * 1000, 1),
+                **_who(scope),
                 **failure,
             )
+
+
+def _who(scope: Scope) -> dict[str, str]:
+    principal = scope["state"].get("principal")
+    return {"user": principal.user} if principal else {}
 
 
 def _route(scope: Scope) -> str:

@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 
 from cia.answering import Answer, Event, Exchange, Sources
 from cia.answering.assistant import Assistant
+from cia.answering.secrets import mask, masked
 from cia.corpus import Corpus
 from cia.errors import CiaError, InputError, NotIndexedError
 from cia.retrieval import Retriever, SearchResponse
@@ -20,7 +21,7 @@ from cia.retrieval.store import IndexedRepository
 from cia.settings import Settings
 from rag_server.access import Principal
 from rag_server.access.authenticator import Authenticator
-from rag_server.conversations import Conversations
+from rag_server.conversations import Conversations, new_id
 from rag_server.database import Database
 from rag_server.dependency_health import DependencyHealth
 from rag_server.feedback import FeedbackStore, Rating
@@ -97,7 +98,7 @@ class Services:
         languages: Sequence[str] = (),
         path: str | None = None,
     ) -> SearchResponse:
-        """Search as ``Retriever.search`` does in what the user may read, timed.
+        """Search as ``Retriever.search`` does in what the user may read, timed, with the secrets masked.
 
         Raises NotIndexedError also for a repository that may not be read, and while there is none to search.
         """
@@ -105,10 +106,10 @@ class Services:
         begun = time.perf_counter()
         response = self.retriever.search(query, repos=readable, limit=limit, languages=languages, path=path)
         self.metrics.retrieved(time.perf_counter() - begun)
-        return response
+        return replace(response, results=tuple(map(masked, response.results)))
 
     def answer(self, principal: Principal, asked: Asked, request_id: str) -> Iterator[Event]:
-        """Yield the assistant's events for one question, traced, timed and counted.
+        """Yield the assistant's events for one question, traced, timed and counted. A secret in the question is masked.
 
         Raises InputError for a question that is empty or too long, NotIndexedError for a repository that is not there for
         this user.
@@ -119,33 +120,50 @@ class Services:
         if len(asked.question) > longest:
             raise InputError(f"the question has {len(asked.question)} characters; at most {longest} are allowed")
         readable = self._readable(principal, asked.repos)
-        history = self._history(principal, asked)
+        asked = replace(asked, question=mask(asked.question), history=self._history(principal, asked))
+        conversation = new_id() if asked.conversation == NEW_CONVERSATION else asked.conversation
+        if self.settings.rag.log_questions:
+            self.log.info("question", request_id=request_id, user=principal.user, question=asked.question)
         begun = retrieved = time.perf_counter()
         made_from: set[str] = set()
-        with self.tracing.question(asked.question, request_id) as trace:
-            for event in self.assistant.stream(asked.question, readable, trace.callbacks, trace.id, history):
+        spoken = False
+        index = self.retriever.fingerprint(readable)
+        with self.tracing.question(asked.question, request_id, principal.user, conversation, index) as trace:
+            for event in self.assistant.stream(asked.question, readable, trace.callbacks, trace.id, asked.history):
                 if isinstance(event, Sources):
                     made_from.update(result.repo for result in event.results)
                     if retrieved == begun:
                         retrieved = time.perf_counter()
                         self.metrics.retrieved(retrieved - begun)
-                elif isinstance(event, Answer):
-                    self.metrics.answered(event, time.perf_counter() - retrieved)
-                    trace.answered(event)
+                elif not spoken:
+                    spoken = True
+                    self.metrics.first_token(time.perf_counter() - begun)
+                if isinstance(event, Answer):
+                    cost = self.tracing.cost(event.usage)
+                    self.metrics.answered(event, time.perf_counter() - retrieved, cost)
+                    trace.answered(event, cost)
                     made_from.update(citation.repo for citation in event.citations)
-                    event = self._kept(principal, asked, replace(event, trace_id=trace.id), made_from)
+                    event = replace(event, trace_id=trace.id, conversation=conversation or "")
+                    if conversation:
+                        event = self._kept(principal, asked, event, made_from)
                 yield event
 
     def rate(self, principal: Principal, trace_id: str, rating: Rating) -> None:
         """Keep what a user thought of an answer, and send it to Langfuse."""
         self.feedback.give(principal, trace_id, rating)
+        self.metrics.rated(rating.rating)
+        self.tracing.rated(trace_id, principal.user, rating)
 
     def source(
         self, principal: Principal, repo: str, path: str, start: int = 1, end: int | None = None, commit: str | None = None
     ) -> SourceLines:
-        """Return lines of a file at ``commit`` (default: the newest). Raises as ``search`` and ``read_lines`` do."""
+        """Return lines of a file at ``commit`` (default: the newest), with the secrets masked.
+
+        Raises as ``search`` and ``read_lines`` do.
+        """
         self._readable(principal, [repo])
-        return read_lines(self.corpus.get(repo, commit), path, start, end)
+        found = read_lines(self.corpus.get(repo, commit), path, start, end)
+        return found.model_copy(update={"lines": mask("\n".join(found.lines), path).split("\n") if found.lines else []})
 
     def _history(self, principal: Principal, asked: Asked) -> Sequence[Exchange]:
         if asked.conversation in (None, NEW_CONVERSATION):
@@ -153,14 +171,13 @@ class Services:
         return self.conversations.history(principal, str(asked.conversation), self.settings.rag.max_history_chars)
 
     def _kept(self, principal: Principal, asked: Asked, answer: Answer, made_from: set[str]) -> Answer:
-        if asked.conversation is None:
-            return answer
-        identifier = None if asked.conversation == NEW_CONVERSATION else asked.conversation
+        begin = asked.conversation == NEW_CONVERSATION
         try:
-            return replace(answer, conversation=self.conversations.keep(principal, identifier, asked.question, answer, made_from))
+            self.conversations.keep(principal, answer.conversation, asked.question, answer, made_from, begin)
         except CiaError as error:  # an answer that was found is given, kept or not
             self.log.error("answer not kept", error=str(error))
-            return replace(answer, notices=(*answer.notices, "this answer could not be kept in the conversation"))
+            return replace(answer, conversation="", notices=(*answer.notices, "the conversation could not be kept"))
+        return answer
 
     def _warm_up(self) -> None:
         with contextlib.suppress(Exception):  # the first question will say what is wrong

@@ -1,4 +1,7 @@
-"""One Langfuse trace per question, when both keys are set. A Langfuse that is away costs a request nothing."""
+"""One trace per question: to Langfuse when both keys are set, to any OpenTelemetry collector by its address, or to both.
+
+Langfuse's SDK speaks OpenTelemetry, so that both get the same spans. One that is away costs a request nothing.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,21 @@ import contextlib
 import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from cia.answering.answer import Answer
+from cia.answering import Answer, Usage
 from cia.settings import TracingSettings
+from rag_server.feedback import Rating
+
+if TYPE_CHECKING:
+    from langfuse import Langfuse
 
 EXPORT_TIMEOUT_SECONDS = 1
 """For a batch of spans: bounds how long a dead host can delay the server's exit."""
+
+COLLECTOR_ONLY = "opentelemetry"
+"""Stands in for both keys where spans go to a collector alone; nothing is sent to Langfuse then."""
 
 
 @dataclass
@@ -24,8 +34,8 @@ class Trace:
     callbacks: tuple[Any, ...] = field(default=())
     _span: Any = None
 
-    def answered(self, answer: Answer) -> None:
-        """Put the answer at the top of the trace."""
+    def answered(self, answer: Answer, cost: float) -> None:
+        """Put the answer, its token counts and its cost (in the prices' currency) at the top of the trace."""
         if self._span is not None:
             facts = {
                 "mode": answer.mode,
@@ -34,51 +44,121 @@ class Trace:
                 "citations": len(answer.citations),
                 "dropped_citations": answer.dropped_citations,
                 "fallback_reason": answer.fallback_reason,
+                "resolved_question": answer.resolved_question,
+                **(asdict(answer.usage) if answer.usage else {}),
+                "cost": cost,
             }
             self._span.update(output=answer.answer, metadata=facts)
 
 
 class Tracing:
-    """Sends traces to Langfuse through its SDK. ``exporter`` takes the place of the network in a test."""
+    """Sends traces in the background. ``exporter`` takes the place of the network to Langfuse in a test."""
 
     def __init__(self, settings: TracingSettings, exporter: Any = None) -> None:
-        self._public_key = os.environ.get(settings.public_key_variable, "")
+        self.settings = settings
+        self._client: Langfuse | None = None
+        public_key = os.environ.get(settings.public_key_variable, "")
         secret_key = os.environ.get(settings.secret_key_variable, "")
-        self._client: Any = None
-        if self._public_key and secret_key:
-            from langfuse import Langfuse
-            from opentelemetry.sdk.trace import TracerProvider
-
-            self._client = Langfuse(
-                public_key=self._public_key,
-                secret_key=secret_key,
-                base_url=settings.langfuse_url or os.environ.get("LANGFUSE_BASE_URL"),
-                timeout=EXPORT_TIMEOUT_SECONDS,
-                # Not the process's own: another library's spans are not ours to send.
-                tracer_provider=TracerProvider(),
-                span_exporter=exporter,
-            )
+        self._to_langfuse = bool(public_key and secret_key)
+        self._public_key = public_key if self._to_langfuse else COLLECTOR_ONLY
+        if self._to_langfuse or settings.otlp_endpoint:
+            self._client = self._open(secret_key, exporter)
 
     @property
     def is_on(self) -> bool:
         """Whether traces are sent."""
         return self._client is not None
 
+    def cost(self, usage: Usage | None) -> float:
+        """Return what ``usage`` costs at ``tracing.input_price`` and ``output_price``, which are for a million tokens."""
+        if usage is None:
+            return 0.0
+        prices = self.settings
+        return (usage.prompt_tokens * prices.input_price + usage.completion_tokens * prices.output_price) / 1e6
+
     @contextlib.contextmanager
-    def question(self, question: str, request_id: str) -> Iterator[Trace]:
-        """Trace what happens in the block, in this thread, as one question."""
+    def question(self, question: str, request_id: str, user: str, session: str | None, index: str) -> Iterator[Trace]:
+        """Trace what happens in the block, in this thread, as one question of ``user``.
+
+        ``session`` groups the questions of a conversation; ``index`` is the fingerprint of what is searched.
+        """
         if self._client is None:
             yield Trace(uuid.uuid4().hex)
             return
-        from langfuse.langchain import CallbackHandler
+        from langfuse import propagate_attributes
 
         trace_id = self._client.create_trace_id()
-        with self._client.start_as_current_observation(
-            name="question", trace_context={"trace_id": trace_id}, input=question, metadata={"request_id": request_id}
-        ) as span:
-            yield Trace(trace_id, (CallbackHandler(public_key=self._public_key),), span)
+        with (
+            self._client.start_as_current_observation(
+                name="question",
+                trace_context={"trace_id": trace_id},
+                input=question,
+                metadata={"request_id": request_id, "index": index},
+            ) as span,
+            propagate_attributes(user_id=user, session_id=session, metadata={"index": index}, trace_name="question"),
+        ):
+            yield Trace(trace_id, (_priced_handler(self),), span)
+
+    def rated(self, trace_id: str, user: str, rating: Rating) -> None:
+        """Send a user's rating as the trace's score: 1 or 0 with the comment, and a correction as one of its own."""
+        if self._client is None or not self._to_langfuse:
+            return
+        score_id = f"{trace_id}-{user}"
+        value = 1 if rating.rating == "up" else 0
+        comment = rating.comment or None
+        self._client.create_score(
+            name="user-feedback", value=value, data_type="BOOLEAN", trace_id=trace_id, score_id=score_id, comment=comment
+        )
+        if rating.correction:
+            self._client.create_score(
+                name="correction",
+                value=rating.correction,
+                data_type="CORRECTION",
+                trace_id=trace_id,
+                score_id=f"{score_id}-correction",
+            )
 
     def close(self) -> None:
         """Send what is waiting, for a second or so at most."""
         if self._client is not None:
             self._client.shutdown()
+
+    def _open(self, secret_key: str, exporter: Any) -> Langfuse:
+        from langfuse import Langfuse
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        # Not the process's own provider: another library's spans are not ours to send.
+        provider = TracerProvider(resource=Resource.create({"service.name": "code-assistant"}))
+        if endpoint := self.settings.otlp_endpoint:
+            collector = OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_TIMEOUT_SECONDS)
+            if self._to_langfuse:
+                provider.add_span_processor(BatchSpanProcessor(collector))
+            else:
+                exporter = collector
+        return Langfuse(
+            public_key=self._public_key,
+            secret_key=secret_key or COLLECTOR_ONLY,
+            base_url=self.settings.langfuse_url or os.environ.get("LANGFUSE_BASE_URL"),
+            timeout=EXPORT_TIMEOUT_SECONDS,
+            tracer_provider=provider,
+            span_exporter=exporter,
+        )
+
+
+def _priced_handler(tracing: Tracing) -> Any:
+    """Langfuse's LangChain handler, which also says what a generation cost: its price list knows no model of ours."""
+    from langfuse.langchain import CallbackHandler
+
+    class PricedHandler(CallbackHandler):
+        def on_llm_end(self, response: Any, *, run_id: uuid.UUID, **more: Any) -> Any:
+            said = getattr(response.generations[-1][-1], "message", None)
+            generation = self._runs.get(run_id)
+            if generation is not None and (usage := getattr(said, "usage_metadata", None)):
+                cost = tracing.cost(Usage(usage["input_tokens"], usage["output_tokens"]))
+                generation.update(cost_details={"total": cost})
+            return super().on_llm_end(response, run_id=run_id, **more)
+
+    return PricedHandler(public_key=tracing._public_key)

@@ -11,7 +11,7 @@ from cia.answering import Answer, Citation
 from cia.errors import NotIndexedError
 from cia.settings import Settings
 from rag_server.access import Principal
-from rag_server.conversations import Conversations
+from rag_server.conversations import Conversations, new_id
 from rag_server.database import Database
 from tests.rag_server.running_server import Server
 
@@ -32,6 +32,12 @@ def kept(indexed: Settings, tmp_path) -> Iterator[Conversations]:
     database = Database(indexed.model_copy(update={"home": tmp_path}))
     yield Conversations(database)
     database.close()
+
+
+def begun(kept: Conversations, question: str, told: Answer) -> str:
+    identifier = new_id()
+    kept.keep(ALICE, identifier, question, told, ["lamp"], begin=True)
+    return identifier
 
 
 def test_a_follow_up_is_read_with_the_conversation(server: Server) -> None:
@@ -55,7 +61,7 @@ def test_a_conversation_is_listed_read_and_forgotten(server: Server) -> None:
     assert server.client.get("/v1/conversations").json()["conversations"][0]["title"] == QUESTION
     whole = server.client.get(path).json()
     assert [turn["question"] for turn in whole["turns"]] == [QUESTION]
-    assert whole["turns"][0]["answer"] == {**told, "conversation": ""}
+    assert whole["turns"][0]["answer"] == told
     assert server.client.delete(path).status_code == 204
     assert server.client.get(path).status_code == 404
     assert server.ask("and now?", conversation=told["conversation"]).status_code == 404
@@ -95,7 +101,7 @@ def test_feedback_that_makes_no_sense_is_refused(server: Server, wrong: dict[str
 
 
 def test_nobody_reads_continues_or_deletes_anothers(kept: Conversations) -> None:
-    mine = kept.keep(ALICE, None, QUESTION, answer(), ["lamp"])
+    mine = begun(kept, QUESTION, answer())
     assert kept.newest(BOB) == []
     for intrude in (
         lambda: kept.read(BOB, mine),
@@ -110,7 +116,7 @@ def test_nobody_reads_continues_or_deletes_anothers(kept: Conversations) -> None
 
 
 def test_a_grant_that_is_taken_away_takes_its_answers_along(kept: Conversations) -> None:
-    mine = kept.keep(ALICE, None, QUESTION, answer("lamp"), ["lamp"])
+    mine = begun(kept, QUESTION, answer())
     kept.keep(ALICE, mine, "and who?", answer("wick", resolved="who Wick.trim"), ["wick"])
     kept.keep(ALICE, mine, "Something else?", answer("wick"), ["wick"])
     narrowed = dataclasses.replace(ALICE, grants=frozenset({"wick"}))
@@ -120,6 +126,6 @@ def test_a_grant_that_is_taken_away_takes_its_answers_along(kept: Conversations)
 
 
 def test_of_a_long_conversation_the_newest_is_read(kept: Conversations) -> None:
-    mine = kept.keep(ALICE, None, "first", answer(text="x" * 500), ["lamp"])
+    mine = begun(kept, "first", answer(text="x" * 500))
     kept.keep(ALICE, mine, "second", answer(text="y" * 500), ["lamp"])
     assert [exchange.question for exchange in kept.history(ALICE, mine, 600)] == ["second"]
