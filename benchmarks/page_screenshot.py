@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from cia.leash import Leashed
@@ -23,6 +23,7 @@ CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+PHOTOGRAPHER = "photographer"
 WINDOWS = {
     "page.png": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "page-dark.png": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
@@ -37,8 +38,8 @@ def main() -> None:
     if chromium is None:
         sys.exit("no chromium on the PATH; on Debian: apt-get install chromium")
     options.output.mkdir(parents=True, exist_ok=True)
-    with _served(options.home) as address:
-        for path in _photograph(address, chromium, options.question, options.output):
+    with _served(options.home) as address, _signed_in(options.home, address) as link:
+        for path in _photograph(link, chromium, options.question, options.output):
             print(path)
 
 
@@ -65,14 +66,35 @@ def _served(home: Path) -> Iterator[str]:
         server.stop()
 
 
-def _photograph(address: str, chromium: str, question: str, output: Path) -> Iterator[Path]:
+@contextmanager
+def _signed_in(home: Path, address: str) -> Iterator[str]:
+    """Yield a link that signs a photographer in, who is gone again afterwards."""
+    from rag_server.access.api_keys import new_key
+    from rag_server.access.users import EVERY_REPOSITORY, Users
+    from rag_server.database import Database
+
+    key, stored = new_key()
+    with closing(Database(load_settings(environment={**os.environ, "CIA_HOME": str(home)}))) as database:
+        users = Users(database)
+        known = users.find(PHOTOGRAPHER)
+        if known is not None and known.revoked is None:  # left behind by a run that was killed
+            users.revoke(PHOTOGRAPHER)
+        users.add(PHOTOGRAPHER, [EVERY_REPOSITORY], key=stored)
+        try:
+            yield f"{address}/#key={key}"
+        finally:
+            users.revoke(PHOTOGRAPHER)
+
+
+def _photograph(link: str, chromium: str, question: str, output: Path) -> Iterator[Path]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         for name, window in WINDOWS.items():
             page = browser.new_page(**window, device_scale_factor=2)
-            page.goto(address)
+            page.goto(link)
+            page.wait_for_selector("body[data-session=signed-in]")
             page.fill("#question", question)
             page.keyboard.press("Enter")
             page.wait_for_selector(".facts, .error", timeout=120_000)

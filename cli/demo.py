@@ -25,6 +25,7 @@ QUESTIONS = (
     "How does httpx follow redirects?",
     "How does click prompt the user for a missing option?",
 )
+DEMO_USER = "demo"
 ADDRESS = re.compile(rb"http://\S+")
 
 
@@ -44,11 +45,12 @@ def demo() -> None:
         print("\n3. Serving")
         vllm_url = running.enter_context(_vllm(settings))
         address = running.enter_context(_rag_server(settings, vllm_url))
+        api_key = _key_of_demo_user(settings)
         print(f"   vLLM {vllm_url}\n   assistant {address}")
         print("\n4. Three questions over HTTP")
         for question in QUESTIONS:
-            _ask(address, question)
-        print(f"\nThe web page: {address}/   (all of this took {time.monotonic() - started:.0f} s)")
+            _ask(address, api_key, question)
+        print(f"\nThe web page, signed in: {address}/#key={api_key}   (all of this took {time.monotonic() - started:.0f} s)")
         if sys.stdin.isatty() and sys.stdout.isatty():
             print("Serving until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
@@ -118,10 +120,28 @@ def _rag_server(settings: Settings, vllm_url: str) -> Iterator[str]:
         server.stop()
 
 
-def _ask(address: str, question: str) -> None:
+def _key_of_demo_user(settings: Settings) -> str:
+    """Return a new API key of the user called demo, who may read every repository."""
+    from rag_server.access.api_keys import new_key
+    from rag_server.access.users import EVERY_REPOSITORY, Users
+    from rag_server.database import Database
+
+    api_key, stored = new_key()
+    with contextlib.closing(Database(settings)) as database:
+        users = Users(database)
+        known = users.find(DEMO_USER)
+        if known is None or known.revoked is not None:
+            users.add(DEMO_USER, [EVERY_REPOSITORY], key=stored)
+        else:
+            users.replace_key(DEMO_USER, stored)
+    return api_key
+
+
+def _ask(address: str, api_key: str, question: str) -> None:
     import httpx
 
-    reply = httpx.post(f"{address}/v1/ask", json={"question": question}, timeout=120.0)
+    headers = {"Authorization": f"Bearer {api_key}"}
+    reply = httpx.post(f"{address}/v1/ask", json={"question": question}, headers=headers, timeout=120.0)
     if reply.is_error:
         raise OperationError(f"{address}/v1/ask answered {reply.status_code}: {reply.text[:300]}")
     answer: dict[str, Any] = json.loads(reply.text)

@@ -32,8 +32,9 @@ def run(settings: Settings, host: str | None = None, port: int | None = None, re
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
+    admin_key = ensure_administrator(settings.rag, app.state.services.authenticator.users)
+
     def announce() -> None:
-        admin_key = ensure_administrator(settings.rag, app.state.services.authenticator.users)
         (ready or _print_address)(_address(listener))
         if admin_key:
             _print_key(_address(listener), admin_key)
