@@ -10,7 +10,6 @@ import contextlib
 import traceback
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from mcp.server.context import ServerRequestContext
@@ -22,6 +21,7 @@ from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
 from cia.errors import CiaError
+from rag_server.access.same_origin import is_cross_origin
 from rag_server.errors import describe, error_document, error_reply
 from rag_server.mcp_tools import TOOLS, CodeTool
 from rag_server.services import Services, principal_of, request_id_of
@@ -63,7 +63,7 @@ class McpServer:
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
         assert self._sessions is not None, "the application's lifespan has not begun"
-        if _is_foreign(Request(scope)):
+        if is_cross_origin(scope):
             document = error_document("a web page of another origin may not call this", "forbidden")
             await error_reply(403, document)(scope, receive, send)
             return
@@ -124,9 +124,3 @@ def install_mcp(app: FastAPI, services: Services) -> McpServer:
         return _ProtocolResponse(server)
 
     return server
-
-
-def _is_foreign(request: Request) -> bool:
-    """Whether a browser sends this for a page that this server did not give it (MCP, "Security Warning" of the transport)."""
-    origin = request.headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()

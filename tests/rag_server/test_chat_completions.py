@@ -19,13 +19,13 @@ from cia.settings import Settings
 from rag_server.event_stream import ThreadedStream
 from rag_server.openai_schema import Completion
 from rag_server.routes.chat_completions import WITHDRAWN, _chunks
-from tests.rag_server.running_server import Server, served
+from tests.rag_server.running_server import ADMIN_KEY, Server, served
 from tests.rag_server.stand_in_model import StandInModel, running_stand_in
 
 QUESTION = "How is a wick trimmed?"
 SAYS = "A wick is trimmed by Wick.trim [1]."
 ASKS = [{"role": "user", "content": QUESTION}]
-KEY = "unused"
+KEY = ADMIN_KEY
 
 
 @pytest.fixture(scope="module")

@@ -18,11 +18,11 @@ from mcp_types import CallToolResult
 
 from cia.settings import Settings
 from rag_server.mcp_tools import fenced
-from tests.rag_server.running_server import Server, served
+from tests.rag_server.running_server import ADMIN_KEY, Server, served
 from tests.rag_server.stand_in_model import StandInModel, running_stand_in
 
 QUESTION = "How is a wick trimmed?"
-KEY = "unused"
+KEY = ADMIN_KEY
 LISTING = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 ACCEPTS = {"Accept": "application/json, text/event-stream"}
 
@@ -144,14 +144,14 @@ def call(server: Server, tool: str, **arguments: Any) -> httpx.Response:
     return server.client.post("/mcp", json=body, headers=ACCEPTS)
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost.evil.example", "http://testserver:81"])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost.evil.example", "http://127.0.0.1:81"])
 def test_a_web_page_of_another_origin_is_refused(server: Server, origin: str) -> None:
     reply = server.client.post("/mcp", json=LISTING, headers={**ACCEPTS, "Origin": origin})
     assert (reply.status_code, reply.json()["error"]["type"]) == (403, "forbidden")
 
 
 def test_the_servers_own_origin_and_programs_without_one_are_not(server: Server) -> None:
-    for origin in ({}, {"Origin": "http://testserver"}):
+    for origin in ({}, {"Origin": "http://127.0.0.1"}):
         assert server.client.post("/mcp", json=LISTING, headers={**ACCEPTS, **origin}).status_code == 200
 
 
