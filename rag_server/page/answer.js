@@ -47,15 +47,20 @@ function inline(text, places) {
   const made = [];
   let end = 0;
   for (const match of text.matchAll(INLINE)) {
-    made.push(text.slice(end, match.index));
+    made.push(plain(text.slice(end, match.index)));
     const [whole, repo, path, start, last, code] = match;
     const commit = places.get(`${repo}/${path}`);
     if (code !== undefined) made.push(element("code", {}, code));
     else if (commit) made.push(citationLink({ repo, commit, file_path: path, line_start: Number(start), line_end: Number(last) }));
-    else made.push(whole);
+    else made.push(plain(whole));
     end = match.index + whole.length;
   }
-  return [...made, text.slice(end)];
+  return [...made, plain(text.slice(end))];
+}
+
+// The server writes "\<" where a Markdown reader would see HTML begin; here everything is text anyway.
+function plain(text) {
+  return text.replaceAll("\\<", "<");
 }
 
 function citationLink(place) {

@@ -53,7 +53,7 @@ async function sentenceOf(reply) {
 }
 
 function asSentence(text) {
-  const start = /^\w+ /.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
+  const start = /^(an?|another|no|nothing|that|the|there|this|what|you|your) /.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
   return /[.!?]$/.test(start) ? start : `${start}.`;
 }
 

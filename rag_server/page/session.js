@@ -3,6 +3,8 @@
 import { byId } from "./element.js";
 import { SESSION_ENDED, getJson, send, sentenceFor } from "./server.js";
 
+const IN_A_LINK = "#key=";
+
 const view = byId("sign-in");
 const field = byId("key");
 const stay = byId("sign-in-stay");
@@ -29,8 +31,9 @@ export const isSignedIn = () => signedIn;
 
 // A link ".../#key=cia_..." signs in by itself; the key leaves the address and the history before anything else happens.
 function keyFromAddress() {
-  const key = /^#key=([\w.~-]+)$/.exec(location.hash)?.[1];
-  if (location.hash.startsWith("#key=")) history.replaceState(history.state, "", location.pathname + location.search);
+  if (!location.hash.startsWith(IN_A_LINK)) return null;
+  const key = location.hash.slice(IN_A_LINK.length);
+  history.replaceState(history.state, "", location.pathname);
   return key;
 }
 

@@ -62,8 +62,15 @@ async function showWindow(place, start, end) {
     const later = source.line_end < source.line_count && more("Later lines", () => showWindow(place, source.line_start, source.line_end + 2 * AROUND));
     body.replaceChildren(...[earlier, table, later].filter(Boolean));
   } catch (error) {
-    if (shown === place) body.replaceChildren(problem(sentenceFor(error)));
+    if (shown === place) body.replaceChildren(problem(sentenceFor(error)), ...asIndexedNow(place, error));
   }
+}
+
+// A commit that has been indexed anew is gone; the same lines may still say much the same.
+function asIndexedNow(place, error) {
+  const commit = indexedCommit(place.repo);
+  if (error.status !== 404 || !commit || commit === place.commit) return [];
+  return [more(`Show these lines at ${commit.slice(0, 12)}, the newest`, () => location.replace(hashOfPlace({ ...place, commit })))];
 }
 
 function fetchLines({ repo, commit, file_path: path }, start, end) {
