@@ -38,13 +38,22 @@ class UnsupportedError(InputError):
         self.param = param
 
 
+class Part(BaseModel):
+    """A part of a message. Only text is read."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    type: str
+    text: str | None = None
+
+
 class Message(BaseModel):
     """One message. Only those of the user and the assistant are read."""
 
     model_config = ConfigDict(extra="ignore")
 
     role: Literal["user", "assistant", "system", "developer", "tool", "function"]
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[Part] | None = None
 
 
 class ChatCompletionRequest(BaseModel):
@@ -189,11 +198,10 @@ def _text(message: Message) -> str:
         return message.content or ""
     parts = []
     for part in message.content:
-        if part.get("type") in ("text", "input_text"):
-            parts.append(str(part.get("text") or ""))
+        if part.type in ("text", "input_text"):
+            parts.append(part.text or "")
         elif message.role == "user":
-            kind = str(part.get("type"))[:40]
             raise UnsupportedError(
-                "messages", f"a message has a part of type {kind!r}; only text can be read, no images or files"
+                "messages", f"a message has a part of type {part.type[:40]!r}; only text can be read, no images or files"
             )
     return "\n".join(parts)

@@ -93,6 +93,7 @@ async def chat_completions(
     question, history = body.question()
     repos, fingerprint = await run_in_threadpool(_scope, body, services, principal)
     asked = Asked(question, repos, history=history)
+    # By this id the request is logged. The trace's own is not known before the answer, and comes with it.
     completion = Completion(f"chatcmpl-{request_id}", body.model, fingerprint, body.ignored)
     events: ThreadedStream[Event] = ThreadedStream(services.answer(principal, asked, request_id))
     if not body.stream:

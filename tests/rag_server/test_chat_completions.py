@@ -277,6 +277,13 @@ def test_what_cannot_be_answered_is_refused_in_a_sentence(
     assert (caught.value.type, caught.value.param) == ("invalid_request_error", param)
 
 
+@pytest.mark.parametrize("content", ['"\\ud800"', '[{"type": "text", "text": "\\ud800"}]', "[5]", '[{"type": ["text"]}]', "{}"])
+def test_what_is_no_text_at_all_is_refused(server: Server, content: str) -> None:
+    body = f'{{"model": "code-assistant", "messages": [{{"role": "user", "content": {content}}}]}}'
+    reply = server.client.post("/v1/chat/completions", content=body, headers={"Content-Type": "application/json"})
+    assert (reply.status_code, reply.json()["error"]["type"]) == (400, "invalid_request_error")
+
+
 async def test_the_official_client_comes_back_when_it_is_told_to(
     start: Callable[..., Server], indexed: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
