@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from cia.answering import Answer, Event, Exchange, Sources
+from cia.answering import Answer, Event, Exchange
 from cia.answering.assistant import Assistant
 from cia.answering.secrets import mask, masked
 from cia.corpus import Corpus
@@ -29,6 +29,7 @@ from rag_server.limits import ServerLimits
 from rag_server.metrics import Metrics
 from rag_server.production_adapter import ProductionAdapter
 from rag_server.source_lines import SourceLines, read_lines
+from rag_server.telling import Telling
 from rag_server.tracing import Tracing
 
 NEW_CONVERSATION = "new"
@@ -111,41 +112,29 @@ class Services:
     def answer(self, principal: Principal, asked: Asked, request_id: str) -> Iterator[Event]:
         """Yield the assistant's events for one question, traced, timed and counted. A secret in the question is masked.
 
-        Raises InputError for a question that is empty or too long, NotIndexedError for a repository that is not there for
-        this user.
+        Raises InputError for a question that is empty or too long, NotIndexedError for a repository or conversation that is
+        not there for this user, LimitError when the user's tokens of the day are spent.
         """
-        longest = self.settings.rag.max_question_chars
-        if not asked.question.strip():
-            raise InputError("the question is empty; ask something about the code")
-        if len(asked.question) > longest:
-            raise InputError(f"the question has {len(asked.question)} characters; at most {longest} are allowed")
+        self._check_length(asked.question)
         readable = self._readable(principal, asked.repos)
         asked = replace(asked, question=mask(asked.question), history=self._history(principal, asked))
-        conversation = new_id() if asked.conversation == NEW_CONVERSATION else asked.conversation
+        conversation = new_id() if asked.conversation == NEW_CONVERSATION else asked.conversation or ""
         if self.settings.rag.log_questions:
             self.log.info("question", request_id=request_id, user=principal.user, question=asked.question)
-        begun = retrieved = time.perf_counter()
-        made_from: set[str] = set()
-        spoken = False
         index = self.retriever.fingerprint(readable)
-        with self.tracing.question(asked.question, request_id, principal.user, conversation, index) as trace:
+        with (
+            self._budgeted(principal) as telling,
+            self.tracing.question(asked.question, request_id, principal.user, conversation or None, index) as trace,
+        ):
             for event in self.assistant.stream(asked.question, readable, trace.callbacks, trace.id, asked.history):
-                if isinstance(event, Sources):
-                    made_from.update(result.repo for result in event.results)
-                    if retrieved == begun:
-                        retrieved = time.perf_counter()
-                        self.metrics.retrieved(retrieved - begun)
-                elif not spoken:
-                    spoken = True
-                    self.metrics.first_token(time.perf_counter() - begun)
+                telling.add(event)
                 if isinstance(event, Answer):
                     cost = self.tracing.cost(event.usage)
-                    self.metrics.answered(event, time.perf_counter() - retrieved, cost)
+                    self.metrics.answered(event, telling.seconds_since_sources, cost)
                     trace.answered(event, cost)
-                    made_from.update(citation.repo for citation in event.citations)
-                    event = replace(event, trace_id=trace.id, conversation=conversation or "")
+                    event = replace(event, trace_id=trace.id, conversation=conversation)
                     if conversation:
-                        event = self._kept(principal, asked, event, made_from)
+                        event = self._kept(principal, asked, event, telling.repos)
                 yield event
 
     def rate(self, principal: Principal, trace_id: str, rating: Rating) -> None:
@@ -164,6 +153,25 @@ class Services:
         self._readable(principal, [repo])
         found = read_lines(self.corpus.get(repo, commit), path, start, end)
         return found.model_copy(update={"lines": mask("\n".join(found.lines), path).split("\n") if found.lines else []})
+
+    def _check_length(self, question: str) -> None:
+        longest = self.settings.rag.max_question_chars
+        if not question.strip():
+            raise InputError("the question is empty; ask something about the code")
+        if len(question) > longest:
+            raise InputError(f"the question has {len(question)} characters; at most {longest} are allowed")
+
+    @contextlib.contextmanager
+    def _budgeted(self, principal: Principal) -> Iterator[Telling]:
+        """Yield what is told in the block, and count its tokens at the end, also when nobody listened that long."""
+        if self.settings.model.base_url is not None:
+            self.limits.token_budget.check(principal.user)
+        telling = Telling(self.metrics)
+        try:
+            yield telling
+        finally:
+            if self.settings.model.base_url is not None:
+                self.limits.token_budget.spend(principal.user, telling.tokens)
 
     def _history(self, principal: Principal, asked: Asked) -> Sequence[Exchange]:
         if asked.conversation in (None, NEW_CONVERSATION):

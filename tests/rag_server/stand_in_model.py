@@ -20,6 +20,7 @@ class StandInModel:
     says: str = "A wick is trimmed by Wick.trim [1]."
     pause_seconds: float = 0.0
     refuses: str = ""
+    usage: dict[str, int] | None = None
     models: list[str] = field(default_factory=lambda: ["code-assistant-base"])
     asked: list[dict[str, Any]] = field(default_factory=list)
     loaded: list[dict[str, str]] = field(default_factory=list)
@@ -66,6 +67,9 @@ def _handler(stand_in: StandInModel) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\n".encode())
                     self.wfile.flush()
                     time.sleep(stand_in.pause_seconds)
+                if stand_in.usage:
+                    chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": model}
+                    self.wfile.write(f"data: {json.dumps({**chunk, 'choices': [], 'usage': stand_in.usage})}\n\n".encode())
                 self.wfile.write(b"data: [DONE]\n\n")
             except OSError:
                 stand_in.hung_up.set()

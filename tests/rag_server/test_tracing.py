@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from cia.settings import Settings, TracingSettings
 from rag_server.tracing import Tracing
 from tests.rag_server.running_server import Server, with_model
 from tests.rag_server.stand_in_model import StandInModel
+from tests.rag_server.trace_receiver import running_receiver
 
 QUESTION = "How is a wick trimmed?"
 
@@ -65,3 +67,83 @@ def test_a_langfuse_that_is_away_holds_nothing_up(start: Callable[..., Server], 
     begun = time.monotonic()
     tracing.close()
     assert time.monotonic() - begun < 8
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_trace_says_who_asked_in_which_conversation_and_what_it_cost(
+    start: Callable[..., Server], indexed: Settings, stand_in_model: StandInModel
+) -> None:
+    exporter = InMemorySpanExporter()
+    tracing = Tracing(TracingSettings(input_price=2.0, output_price=10.0), exporter)
+    stand_in_model.usage = {"prompt_tokens": 512, "completion_tokens": 7, "total_tokens": 519}
+    server = start(with_model(indexed, stand_in_model.base_url), tracing=tracing)
+    told = server.ask(QUESTION, conversation="new").json()
+    tracing.close()
+    spans = {span.name: dict(span.attributes or {}) for span in exporter.get_finished_spans()}
+    cost = (512 * 2.0 + 7 * 10.0) / 1e6
+    assert told["usage"] == {"prompt_tokens": 512, "completion_tokens": 7}
+    assert {span["user.id"] for span in spans.values()} == {"admin"}
+    assert {span["session.id"] for span in spans.values()} == {told["conversation"]}
+    assert spans["question"]["langfuse.observation.metadata.prompt_tokens"] == "512"
+    assert float(spans["question"]["langfuse.observation.metadata.cost"]) == pytest.approx(cost)
+    assert json.loads(spans["ChatOpenAI"]["langfuse.observation.cost_details"])["total"] == pytest.approx(cost)
+    assert server.metric("cia_cost_total") == pytest.approx(cost)
+
+
+@pytest.mark.usefixtures("keys")
+def test_an_extractive_answer_is_traced_with_its_retrieval(start: Callable[..., Server], indexed: Settings) -> None:
+    exporter = InMemorySpanExporter()
+    tracing = Tracing(TracingSettings(), exporter)
+    start(indexed, tracing=tracing).ask(QUESTION)
+    tracing.close()
+    assert {"question", "ask", "retrieve", "answer"} <= {span.name for span in exporter.get_finished_spans()}
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_secret_in_a_question_reaches_neither_trace_nor_model(
+    start: Callable[..., Server], indexed: Settings, stand_in_model: StandInModel
+) -> None:
+    exporter = InMemorySpanExporter()
+    tracing = Tracing(TracingSettings(), exporter)
+    start(with_model(indexed, stand_in_model.base_url), tracing=tracing).ask(
+        "How is a wick trimmed with ghp_abcdefghijklmnopqrstuvwxyz0123456789?"
+    )
+    tracing.close()
+    assert exporter.get_finished_spans()
+    assert "ghp_" not in str([span.to_json() for span in exporter.get_finished_spans()])
+    assert stand_in_model.asked
+    assert "ghp_" not in str(stand_in_model.asked)
+
+
+def test_spans_go_to_a_collector_and_scores_to_langfuse(
+    start: Callable[..., Server], indexed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_receiver() as collector, running_receiver() as langfuse:
+        monkeypatch.setenv("LANGFUSE_PUBLIC_KEY", "pk-both")
+        monkeypatch.setenv("LANGFUSE_SECRET_KEY", "sk-test")
+        tracing = Tracing(TracingSettings(langfuse_url=langfuse.url, otlp_endpoint=f"{collector.url}/v1/traces"))
+        server = start(indexed, tracing=tracing)
+        told = server.ask(QUESTION).json()
+        rated = {"trace_id": told["trace_id"], "rating": "down", "comment": "no", "correction": "It is cut."}
+        assert server.client.post("/v1/feedback", json=rated).status_code == 204
+        tracing.close()
+    assert {f"{span.trace_id.hex()}" for span in collector.spans} == {told["trace_id"]}
+    assert {span.name for span in collector.spans} == {span.name for span in langfuse.spans} > {"question", "retrieve"}
+    scores = {score["name"]: score for score in langfuse.scores}
+    assert (scores["user-feedback"]["value"], scores["user-feedback"]["comment"]) == (0, "no")
+    assert scores["correction"]["value"] == "It is cut."
+    assert {score["traceId"] for score in langfuse.scores} == {told["trace_id"]}
+
+
+def test_a_collector_alone_gets_spans_and_nobody_gets_scores(
+    start: Callable[..., Server], indexed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_receiver() as collector:
+        monkeypatch.setenv("LANGFUSE_BASE_URL", collector.url)
+        tracing = Tracing(TracingSettings(otlp_endpoint=f"{collector.url}/v1/traces"))
+        server = start(indexed, tracing=tracing)
+        told = server.ask(QUESTION).json()
+        assert server.client.post("/v1/feedback", json={"trace_id": told["trace_id"], "rating": "up"}).status_code == 204
+        tracing.close()
+    assert {span.name for span in collector.spans} > {"question", "retrieve"}
+    assert collector.scores == []
