@@ -35,6 +35,11 @@ def with_model(settings: Settings, base_url: str, **changes: Any) -> Settings:
     return settings.model_copy(update={"model": model, "answering": answering})
 
 
+def with_rag(settings: Settings, **changes: Any) -> Settings:
+    """The same settings with others for the server."""
+    return settings.model_copy(update={"rag": settings.rag.model_copy(update=changes)})
+
+
 @contextlib.contextmanager
 def users_of(settings: Settings) -> Iterator[Users]:
     """The store of users, as the command line opens it beside a running server."""
