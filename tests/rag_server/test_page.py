@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from rag_server.routes.page import PAGE
 from tests.rag_server.running_server import Server
 
 STRICT = (
@@ -41,10 +42,24 @@ def test_everything_a_page_loads_is_here(server: Server, path: str) -> None:
 
 
 def test_the_scripts_never_write_markup(server: Server) -> None:
-    for name in ("app", "answer", "element", "events", "highlight", "source"):
-        script = server.client.get(f"/page/{name}.js")
+    scripts = sorted(path.name for path in PAGE.glob("*.js"))
+    assert len(scripts) > 10
+    for name in scripts:
+        script = server.client.get(f"/page/{name}")
         assert script.status_code == 200
-        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|Function\(", script.text)
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|srcdoc|DOMParser|createContextualFragment|eval\(|Function\(|cssText",
+            script.text,
+        ), name
+
+
+def test_an_upgrade_replaces_all_of_the_pages_files_at_once(server: Server) -> None:
+    page = server.client.get("/")
+    assert page.headers["cache-control"] == "no-cache"
+    (script,) = re.findall(r'src="(/page/[0-9a-f]{12}/app\.js)"', page.text)
+    assert "immutable" in server.client.get(script).headers["cache-control"]
+    assert server.client.get("/page/app.js").headers["cache-control"] == "no-cache"
+    assert server.client.get("/page/000000000000/app.js").status_code == 404
 
 
 def test_the_page_folder_gives_nothing_else_away(server: Server) -> None:

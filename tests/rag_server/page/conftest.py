@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from benchmarks.page_screenshot import CHROMIUM_ARGUMENTS
 from cia.settings import Settings
@@ -76,27 +77,28 @@ def model(site_model: StandInModel) -> StandInModel:
 
 
 @pytest.fixture(scope="session")
-def session(browser: Browser, site: Site) -> dict[str, object]:
-    """The cookies of a browser that has signed in."""
+def signed_in(browser: Browser, site: Site) -> Iterator[BrowserContext]:
+    """A browser in which someone has signed in, and which has the page's files by now."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(site.address)
     sign_in(page, site.key)
-    state = context.storage_state()
+    page.close()
+    yield context
     context.close()
-    return dict(state)
 
 
 @pytest.fixture
 def open_page(browser: Browser, site: Site, model: StandInModel) -> Iterator[Callable[..., Page]]:
-    """Open the page in a browser of its own. Whatever it loads from elsewhere, and every error in it, fails the test."""
+    """Open the page, by default in a browser of its own. Whatever it loads from elsewhere, and every error, fails the test."""
     wrong: list[str] = []
-    contexts: list[BrowserContext] = []
+    opened: list[BrowserContext | Page] = []
 
-    def watched(path: str = "/", **options: object) -> Page:
-        context = browser.new_context(**options)
-        contexts.append(context)
+    def watched(path: str = "/", context: BrowserContext | None = None, **options: Any) -> Page:
+        if context is None:
+            opened.append(context := browser.new_context(**options))
         page = context.new_page()
+        opened.append(page)
         page.set_default_timeout(10_000)
         page.on("console", lambda message: wrong.append(message.text) if _is_error(message.type, message.text) else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -106,15 +108,19 @@ def open_page(browser: Browser, site: Site, model: StandInModel) -> Iterator[Cal
         return page
 
     yield watched
-    for context in contexts:
-        context.close()
+    for one in reversed(opened):
+        one.close()
     assert wrong == []
 
 
 @pytest.fixture
-def page(open_page: Callable[..., Page], session: dict[str, object]) -> Page:
+def page(open_page: Callable[..., Page], signed_in: BrowserContext) -> Iterator[Page]:
     """The page, freshly opened by someone who is signed in."""
-    return open_page(storage_state=session)
+    page = open_page(context=signed_in)
+    expect(page.locator("body")).to_have_attribute("data-session", "signed-in")
+    yield page
+    signed_in.set_offline(False)
+    page.evaluate("localStorage.clear()")
 
 
 def _is_error(kind: str, text: str) -> bool:

@@ -30,7 +30,7 @@ def no_history(page: Page) -> None:
 
 def test_sources_come_first_then_the_answer_piece_by_piece(page: Page, model: StandInModel) -> None:
     model.says = LONG
-    model.pause_seconds = 0.08
+    model.pause_seconds = 0.04
     page.locator("#question").fill(QUESTION)
     page.keyboard.press("Enter")
     expect(page.locator(".reading-places .citation").first).to_contain_text("wick.py")

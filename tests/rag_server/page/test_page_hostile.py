@@ -40,7 +40,9 @@ def test_what_a_hostile_file_says_stays_text(page: Page, model: StandInModel) ->
     assert_text_only(page)
 
 
-@pytest.mark.parametrize("says", [SCRIPT, IMAGE, LINK, MARKDOWN, f"```html\n{HOSTILE}\n```", f"`{HOSTILE}`", f"[<b>/{HOSTILE}:1-2]"])
+@pytest.mark.parametrize(
+    "says", [SCRIPT, IMAGE, LINK, MARKDOWN, f"```html\n{HOSTILE}\n```", f"`{HOSTILE}`", f"[<b>/{HOSTILE}:1-2]"]
+)
 def test_what_a_hostile_model_says_stays_text(page: Page, model: StandInModel, says: str) -> None:
     model.says, model.pause_seconds = f"A wick is trimmed [1]. {says}\n\n{says} [1]", 0.01
     ask(page)
@@ -52,6 +54,7 @@ def test_a_hostile_question_stays_text_also_as_a_title_and_a_comment(page: Page)
     expect(page.locator(".answer h2").last).to_contain_text(SCRIPT)
     expect(page.locator(".conversation .title").first).to_contain_text("<script>")
     page.get_by_role("button", name="Not a good answer").last.click()
+    expect(page.locator(".feedback textarea")).to_be_focused()
     page.keyboard.type(HOSTILE)
     page.keyboard.press("Enter")
     expect(page.locator(".comment-given")).to_contain_text(SCRIPT)

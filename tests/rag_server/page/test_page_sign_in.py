@@ -14,7 +14,9 @@ pytestmark = pytest.mark.browser
 
 
 def holds_nothing_of(page: Page, key: str) -> bool:
-    kept = page.evaluate("JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}, history.state, location.href])")
+    kept = page.evaluate(
+        "JSON.stringify([document.cookie, {...localStorage}, {...sessionStorage}, history.state, location.href])"
+    )
     return key not in kept and key not in page.content() and page.locator("#key").input_value() == ""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from cia.retrieval import Indexer
 from cia.settings import load_settings
@@ -62,8 +62,8 @@ def test_j_and_k_go_from_citation_to_citation(page: Page, model: StandInModel) -
     expect(page.locator("#step-count")).to_have_text(f"1 of {len(places)}")
 
 
-def test_a_place_and_a_code_block_can_be_copied(open_page: Callable[..., Page], session: dict[str, object], model: StandInModel) -> None:
-    page = open_page(storage_state=session, permissions=["clipboard-read", "clipboard-write"])
+def test_a_place_and_a_code_block_can_be_copied(page: Page, model: StandInModel) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     model.says = "So [1]:\n\n```python\nwick.trim(3)\n```\n"
     ask(page)
     page.locator(".code-block").hover()
@@ -93,8 +93,10 @@ def test_a_citation_of_a_commit_that_is_gone_says_so_and_offers_the_newest(page:
     expect(page.locator("#source-place")).not_to_contain_text("older")
 
 
-@pytest.mark.parametrize("place", ["/lantern/x/1-2/none.py", "/%E0%A4%A/x/1-2/a", "/a/b/c/d", "//evil.example/1-1/x", "/..%2f..%2fme/x/1-2/a"])
-def test_a_forged_address_opens_nothing(open_page: Callable[..., Page], session: dict[str, object], place: str) -> None:
-    page = open_page(f"/#{place}", storage_state=session)
+@pytest.mark.parametrize(
+    "place", ["/lantern/x/1-2/none.py", "/%E0%A4%A/x/1-2/a", "/a/b/c/d", "//evil.example/1-1/x", "/..%2f..%2fme/x/1-2/a"]
+)
+def test_a_forged_address_opens_nothing(open_page: Callable[..., Page], signed_in: BrowserContext, place: str) -> None:
+    page = open_page(f"/#{place}", context=signed_in)
     page.wait_for_load_state("networkidle")
     assert page.locator(".row").count() == 0
