@@ -123,12 +123,14 @@ async def search_code(services: Services, principal: Principal, wanted: SearchAr
 async def ask_codebase(services: Services, principal: Principal, wanted: AskArguments, request_id: str) -> Result:
     """Return the answer. A caller that goes away stops the model."""
     events: ThreadedStream[Event] = ThreadedStream(services.answer(principal, Asked(wanted.question, wanted.repos), request_id))
+    answer: Answer | None = None
     try:
-        while not isinstance(event := await events.next(), Answer):
-            assert event is not None
+        while (event := await events.next()) is not None:
+            answer = event if isinstance(event, Answer) else None
     finally:
         events.close()
-    return event.as_json(), "\n\n".join([event.answer, *event.notices])
+    assert answer is not None, "the last event is the answer"
+    return answer.as_json(), "\n\n".join([answer.answer, *answer.notices])
 
 
 async def read_source(services: Services, principal: Principal, wanted: ReadArguments, _: str) -> Result:

@@ -156,10 +156,12 @@ async def _whole(request: Request, completion: Completion, events: ThreadedStrea
 
 async def _completed(completion: Completion, events: ThreadedStream[Event]) -> dict[str, Any]:
     sources: tuple[SearchResult, ...] = ()
-    while not isinstance(event := await events.next(), Answer):
-        assert event is not None
+    answer: Answer | None = None
+    while (event := await events.next()) is not None:
         sources = event.results if isinstance(event, Sources) else sources
-    return completion.whole(event, sources)
+        answer = event if isinstance(event, Answer) else None
+    assert answer is not None, "the last event is the answer"
+    return completion.whole(answer, sources)
 
 
 async def _chunks(

@@ -19,7 +19,7 @@ from cia.settings import Settings
 from rag_server.event_stream import ThreadedStream
 from rag_server.openai_schema import Completion
 from rag_server.routes.chat_completions import WITHDRAWN, _chunks
-from tests.rag_server.running_server import ADMIN_KEY, Server, served
+from tests.rag_server.running_server import ADMIN_KEY, Server, served, with_model
 from tests.rag_server.stand_in_model import StandInModel, running_stand_in
 
 QUESTION = "How is a wick trimmed?"
@@ -301,6 +301,20 @@ async def test_the_official_client_comes_back_when_it_is_told_to(
     async with in_process(app, max_retries=1) as client:
         completion = await client.chat.completions.create(model="code-assistant", messages=ASKS)
     assert completion.choices[0].message.citations
+
+
+async def test_who_has_spent_the_days_tokens_is_told_until_when(
+    start: Callable[..., Server], indexed: Settings, model: StandInModel
+) -> None:
+    rag = indexed.rag.model_copy(update={"daily_tokens": 1})
+    app = start(with_model(indexed.model_copy(update={"rag": rag}), model.base_url)).client.app
+    async with in_process(app, max_retries=0) as client:
+        await client.chat.completions.create(model="code-assistant", messages=ASKS)
+        for stream in (False, True):
+            with pytest.raises(openai.RateLimitError, match="tokens that you may use a day") as caught:
+                await client.chat.completions.create(model="code-assistant", messages=ASKS, stream=stream)
+            assert caught.value.code == "rate_limit_exceeded"
+            assert int(caught.value.response.headers["retry-after"]) > 0
 
 
 def test_a_failure_shows_a_sentence_and_no_trace(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from mcp_types import CallToolResult
 
 from cia.settings import Settings
 from rag_server.mcp_tools import fenced
-from tests.rag_server.running_server import ADMIN_KEY, Server, served
+from tests.rag_server.running_server import ADMIN_KEY, Server, served, with_model
 from tests.rag_server.stand_in_model import StandInModel, running_stand_in
 
 QUESTION = "How is a wick trimmed?"
@@ -136,6 +136,15 @@ def test_a_failure_shows_a_sentence_and_leaves_its_trace_in_the_log(server: Serv
     (line,) = [line for line in server.log if line["event"] == "tool failed"]
     assert line["request_id"] == reply.headers["x-request-id"]
     assert "secret /etc/path" in line["trace"]
+
+
+def test_a_limit_is_a_sentence_too(start: Callable[..., Server], indexed: Settings, stand_in_model: StandInModel) -> None:
+    rag = indexed.rag.model_copy(update={"daily_tokens": 1})
+    server = start(with_model(indexed.model_copy(update={"rag": rag}), stand_in_model.base_url))
+    assert '"isError":true' not in call(server, "ask_codebase", question=QUESTION).text
+    reply = call(server, "ask_codebase", question=QUESTION)
+    assert '"isError":true' in reply.text
+    assert "tokens that you may use a day" in reply.text
 
 
 def call(server: Server, tool: str, **arguments: Any) -> httpx.Response:
