@@ -1,4 +1,4 @@
-"""Takes the README's pictures of the web page: asks a question, opens its first citation, in three windows.
+"""Takes the README's pictures of the web page: asks a question and goes on from the answer, in three windows.
 
     python -m benchmarks.page_screenshot [--home .cia] [--question "..."] [--output docs]
 
@@ -15,9 +15,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cia.leash import Leashed
 from cia.settings import load_settings
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -29,6 +33,7 @@ WINDOWS = {
     "page-dark.png": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
     "page-phone.png": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light"},
 }
+EARLIER = (["How are redirects followed?"], ["Where are command line options parsed?"], ["How long is a connection kept alive?"])
 
 
 def main() -> None:
@@ -39,7 +44,7 @@ def main() -> None:
         sys.exit("no chromium on the PATH; on Debian: apt-get install chromium")
     options.output.mkdir(parents=True, exist_ok=True)
     with _served(options.home) as address, _signed_in(options.home, address) as link:
-        for path in _photograph(link, chromium, options.question, options.output):
+        for path in _photograph(link, chromium, options):
             print(path)
 
 
@@ -47,6 +52,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, default=load_settings().home)
     parser.add_argument("--question", default="How is basic authentication done?")
+    parser.add_argument("--follow-up", default="How does it build the header?")
     parser.add_argument("--output", type=Path, default=Path("docs"))
     return parser.parse_args()
 
@@ -86,7 +92,7 @@ def _signed_in(home: Path, address: str) -> Iterator[str]:
             users.revoke(PHOTOGRAPHER)
 
 
-def _photograph(link: str, chromium: str, question: str, output: Path) -> Iterator[Path]:
+def _photograph(link: str, chromium: str, options: argparse.Namespace) -> Iterator[Path]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -95,19 +101,45 @@ def _photograph(link: str, chromium: str, question: str, output: Path) -> Iterat
             page = browser.new_page(**window, device_scale_factor=2)
             page.goto(link)
             page.wait_for_selector("body[data-session=signed-in]")
-            page.fill("#question", question)
-            page.keyboard.press("Enter")
-            page.wait_for_selector(".facts, .error", timeout=120_000)
-            if page.locator(".error").count():
-                sys.exit(page.inner_text(".error"))
-            if window["viewport"]["width"] > 1000:
-                page.click(".citation >> nth=0")
-                page.wait_for_selector(".row.lit")
-            page.wait_for_timeout(400)  # the panel slides in
-            page.screenshot(path=output / name)
+            for conversation in (*EARLIER, [options.question, options.follow_up]):
+                page.keyboard.press("Escape")
+                page.keyboard.press("n")
+                for question in conversation:
+                    _ask(page, question)
+            POSES[name](page)
+            page.wait_for_timeout(400)  # a panel slides in
+            page.screenshot(path=options.output / name)
+            page.evaluate("fetch('/v1/conversations', {method: 'DELETE'})")
             page.close()
-            yield output / name
+            yield options.output / name
         browser.close()
+
+
+def _ask(page: Page, question: str) -> None:
+    page.fill("#question", question)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".answer:last-child :is(.facts, .error)", timeout=120_000)
+    if page.locator(".answer .error").count():
+        sys.exit(page.inner_text(".answer .error"))
+
+
+def _read_a_citation(page: Page) -> None:
+    page.click(".answer:last-child .citation >> nth=1")
+    page.wait_for_selector(".row.lit")
+
+
+def _rate_the_answer(page: Page) -> None:
+    page.click(".answer:last-child .feedback .tool >> nth=0")
+    page.wait_for_selector("[aria-pressed=true]")
+    page.keyboard.press("Escape")
+    page.evaluate("window.scrollTo(0, document.documentElement.scrollHeight)")
+
+
+def _stay(page: Page) -> None:
+    page.keyboard.press("Escape")
+
+
+POSES = {"page.png": _read_a_citation, "page-dark.png": _rate_the_answer, "page-phone.png": _stay}
 
 
 if __name__ == "__main__":

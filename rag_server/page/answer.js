@@ -79,13 +79,18 @@ function citationList(citations) {
   return element("ol", { class: "citations", "aria-label": "Citations" }, ...items);
 }
 
+function inSeconds(seconds) {
+  if (seconds < 0.1) return "under 0.1 s";
+  return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+}
+
 function facts(answer, seconds) {
   const shown = [
     element("span", { class: `mode ${answer.mode === "llm" ? "llm" : ""}` }, answer.mode === "llm" ? answer.model : "extractive"),
   ];
   if (answer.abstained) shown.push(element("span", {}, "not answered by the indexed code"));
   if (answer.index.repo) shown.push(element("span", { title: answer.index.commit }, `${answer.index.repo} @ ${answer.index.commit.slice(0, 12)}`));
-  if (seconds !== undefined) shown.push(element("span", {}, `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`));
+  if (seconds !== undefined) shown.push(element("span", {}, inSeconds(seconds)));
   if (answer.dropped_citations) {
     const many = answer.dropped_citations > 1;
     shown.push(element("span", {}, `${answer.dropped_citations} citation${many ? "s" : ""} failed the check and ${many ? "are" : "is"} left out`));
