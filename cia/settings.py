@@ -189,7 +189,7 @@ class RagSettings(Section):
     oidc_audience: str = Field(default="code-assistant", description="Audience that such a token must name.")
     oidc_user_claim: str = Field(default="sub", description="Claim with the user's name, here called oidc:NAME.")
     oidc_repos_claim: str | None = Field(default=None, description="Claim with a list of repositories to grant; null: none.")
-    max_question_chars: int = Field(default=4000, gt=0, description="Longer questions get 422.")
+    max_question_chars: int = Field(default=8000, gt=0, description="Longer questions get 422.")
     max_history_chars: int = Field(default=20_000, gt=0, description="Of a conversation, so much is read, the newest first.")
     max_body_bytes: int = Field(default=262_144, gt=0, description="Larger bodies get 413.")
     log_questions: bool = Field(default=False, description="Put the text of questions into the log.")

@@ -175,8 +175,18 @@ class Services:
 
     def _history(self, principal: Principal, asked: Asked) -> Sequence[Exchange]:
         if asked.conversation in (None, NEW_CONVERSATION):
-            return asked.history
+            return self._newest(asked.history)
         return self.conversations.history(principal, str(asked.conversation), self.settings.rag.max_history_chars)
+
+    def _newest(self, history: Sequence[Exchange]) -> Sequence[Exchange]:
+        """The end of a history that a client sent, as long as one of ours may be; a secret in it is masked."""
+        left, chosen = self.settings.rag.max_history_chars, []
+        for exchange in reversed(history):
+            left -= len(exchange.question) + len(exchange.answer)
+            if left < 0:
+                break
+            chosen.append(Exchange(mask(exchange.question), mask(exchange.answer)))
+        return chosen[::-1]
 
     def _kept(self, principal: Principal, asked: Asked, answer: Answer, made_from: set[str]) -> Answer:
         begin = asked.conversation == NEW_CONVERSATION

@@ -144,8 +144,8 @@ class Assistant:
     ) -> Iterator[Event]:
         """Yield Sources, then Text as it is written and checked, then the Answer. Raises as ``ask`` does.
 
-        Text is held back until a first citation has stood its check. If the model fails after that, or is asked again, the
-        Answer is another text than the pieces were: it always replaces them.
+        Text comes as it is written, and never with a citation that does not hold. If the model turns out to say nothing that
+        can be cited, fails, or is asked again, the Answer is another text than the pieces were: it always replaces them.
         """
         model = self._model_to_ask()
         retrieve = partial(self._retrieve, repos=repos, model=model, trace_id=trace_id, history=history)

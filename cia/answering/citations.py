@@ -104,8 +104,9 @@ class _Reader:
             replacement, at, cited = self._bracket(text, start, indexed)
             if at > start + 1 and not cited:
                 written[-1] = written[-1].removesuffix("!")  # of an image
-            if cited:
+            if cited or replacement == _REMOVED:
                 cited_until = at
+            if cited:
                 # A citation glued to what follows would be a Markdown link or its definition.
                 line_starts = not written[-1].rpartition("\n")[2].strip()
                 replacement += " " if text[at : at + 1] in ("(", "[") or (line_starts and text[at : at + 1] == ":") else ""

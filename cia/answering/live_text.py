@@ -1,4 +1,4 @@
-"""A model's text while it is still being written, let through a sentence at a time once it is checked."""
+"""A model's text while it is still being written, let through as soon as what it says can no longer change its meaning."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from cia.answering.citations import CheckedText, LineCount, check
 from cia.answering.secrets import mask
 from cia.retrieval.result import SearchResult
 
-# Where no citation is half-written: after a line, or between a sentence's end and the space that follows it.
-_BOUNDARY = re.compile(r"\n|[.!?\]](?=\s)")
+AT_LEAST = 24
+"""Characters that are checked together after the first word: some six tokens, so that checking stays cheap."""
+
+_FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
+_TICKS = re.compile(r"`+")
+_FIRST_WORD = re.compile(r"\s*[A-Za-z]+")
 
 
 class LiveText:
@@ -27,13 +31,16 @@ class LiveText:
         self._checked_to = 0
 
     def add(self, piece: str) -> str:
-        """Take in a piece; return the text that may be shown next, "" while no citation has stood its check."""
+        """Take in a piece; return the text that may be shown next, "" while what is there may still become a citation."""
         self.written += piece
-        boundary = max((match.end() for match in _BOUNDARY.finditer(self.written, self._checked_to)), default=0)
-        if not boundary:
-            return ""
-        self._checked_to = boundary
-        return self._beyond_shown(check(mask(self.written[:boundary]), self._context, self._line_count))
+        if not self._shown and _FIRST_WORD.fullmatch(self.written):
+            end = len(self.written)
+        else:
+            end = _settled(self.written)
+            if end < self._checked_to + (AT_LEAST if self._shown else 1):
+                return ""
+        self._checked_to = end
+        return self._beyond_shown(check(mask(self.written[:end]), self._context, self._line_count))
 
     def end(self) -> tuple[CheckedText, str]:
         """Return the whole text, checked, and what of it has not been shown."""
@@ -42,8 +49,22 @@ class LiveText:
 
     def _beyond_shown(self, checked: CheckedText) -> str:
         # What comes later can change how earlier text reads (an inline code span that closes): then nothing more is shown.
-        if not checked.citations or not checked.text.startswith(self._shown):
+        if not checked.text.startswith(self._shown):
             return ""
         beyond = checked.text[len(self._shown) :]
         self._shown = checked.text
         return beyond
+
+
+def _settled(text: str) -> int:
+    """Where ``text`` may be cut: after a word, or after a line of a code block, with nothing begun that is still open."""
+    if len(_FENCE.findall(text)) % 2:
+        return text.rfind("\n") + 1
+    end = max(text.rfind(" "), text.rfind("\n"), 0)
+    ticks = list(_TICKS.finditer(text, text.rfind("\n\n") + 1, end))
+    if len(ticks) % 2:
+        end = ticks[-1].start()
+    bracket = text.rfind("[", text.rfind("\n") + 1, end)
+    if bracket >= 0 and "]" not in text[bracket:end]:
+        end = bracket
+    return end

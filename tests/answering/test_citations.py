@@ -95,6 +95,11 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
+def test_a_false_citation_does_not_shield_the_one_behind_it():
+    assert check("It adds [9][99].", CONTEXT).text == "It adds."
+    assert check("It adds [9][1].", CONTEXT).text == f"It adds {URLS}."
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.lists(PIECES, max_size=40).map("".join) | st.text(max_size=80))
 def test_whatever_the_text_no_citation_points_outside_the_context(text):

@@ -1,9 +1,15 @@
-import pytest
+import re
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cia.answering.citations import check
 from cia.answering.docstring import first_sentence
 from cia.answering.extractive import OPENING, closest_places, quote_places
 from cia.answering.live_text import LiveText
 from cia.answering.nonsense import nonsense
+from cia.answering.secrets import mask
 from cia.retrieval.result import SearchResult
 
 
@@ -78,8 +84,46 @@ def test_sense_is_not_taken_for_nonsense(text):
     assert nonsense(text) == ""
 
 
-def test_live_text_waits_for_a_citation_and_never_shows_a_half_one():
+def test_live_text_comes_at_once_and_never_shows_a_half_citation():
     reading = LiveText([place(METHOD)], None)
-    shown = [reading.add(piece) for piece in ("It opens. ", "Then ", "[", "1", "]. ", "And it stays [7", "] open. ", "End")]
-    assert [text for text in shown if text] == ["It opens. Then [repo/pkg/box.py:3-5].", " And it stays open."]
-    assert reading.end()[1] == " End"
+    pieces = (
+        "It",
+        " opens",
+        " the box",
+        " and then some",
+        " [",
+        "1",
+        "]",
+        ". ",
+        "And it stays open all day [7",
+        "] long. ",
+        "End",
+    )
+    shown = [reading.add(piece) for piece in pieces]
+    assert shown[0] == "It"
+    assert not any(shown[5:8])
+    assert (
+        "".join(shown) + reading.end()[1]
+        == "It opens the box and then some [repo/pkg/box.py:3-5]. And it stays open all day long. End"
+    )
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["It opens", " ", "[1]", "[2]", "[", "]", "[repo/pkg/box.py:4-5]", "(http://evil) ", "`", "```\n", "\n", "\n\n",
+             "<img ", ">", "![x]", "[a]: http://evil", ". ", "password = 'hunter2x'", "[repo/other.py:1-2]"]
+        ),
+        max_size=30,
+    )
+)  # fmt: skip
+def test_what_was_shown_live_is_checked_text_however_it_was_cut(pieces):
+    context = [place(METHOD)]
+    reading = LiveText(context, None)
+    shown = "".join(reading.add(piece) for piece in pieces)
+    whole, rest = reading.end()
+    assert whole == check(mask("".join(pieces)), context)
+    assert not rest or shown + rest == whole.text
+    assert "hunter2x" not in shown
+    assert "](http" not in shown
+    assert not re.search(r"\[(?:2|repo/other[^\]]*)\]", re.sub(r"`[^`]*`?|[\w\])]\[\d\]", "", shown))
