@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,7 @@ class Database:
             yield
         except IntegrityError:
             raise
-        except (DatabaseError, InterfaceError, PoolTimeoutError) as error:
+        except (DatabaseError, InterfaceError, PoolTimeoutError, sqlite3.Error) as error:
             raise _spoken(error, self._name) from error
 
 
