@@ -205,4 +205,5 @@ def _close_gaps(text: str) -> str:
     for _ in range(2):
         text = re.sub(rf"\[\s*{_REMOVED}\s*\]|\(\s*{_REMOVED}(?:\s*[,;]?\s*{_REMOVED})*\s*\)", _REMOVED, text)
     text = re.sub(rf"(?m)^(?:{_REMOVED}[ \t]*)+[.,;:]?[ \t]*", "", text)
+    text = re.sub(rf"[ \t]+{_REMOVED}(?=\[)", " ", text)
     return re.sub(rf"[ \t]*{_REMOVED}", "", text).strip()

@@ -60,7 +60,7 @@ def test_with_nothing_indexed_one_sentence_says_what_to_do(start: Callable[..., 
 @pytest.mark.parametrize(
     ("fields", "status", "words"),
     [
-        ({"question": "x" * 4001}, 422, "4001 characters"),
+        ({"question": "x" * 8001}, 422, "8001 characters"),
         ({"question": "  "}, 422, "empty"),
         ({}, 422, "question"),
         ({"question": QUESTION, "temperature": 1}, 422, "unknown field 'temperature'"),

@@ -264,7 +264,7 @@ IMAGE = [{"type": "text", "text": QUESTION}, {"type": "image_url", "image_url": 
         ({"messages": [{"role": "system", "content": "Hello"}]}, "messages", "'user'"),
         ({"messages": []}, None, "messages"),
         ({"messages": [{"role": "user", "content": "  "}]}, None, "empty"),
-        ({"messages": [{"role": "user", "content": "x" * 4001}]}, None, "4001"),
+        ({"messages": [{"role": "user", "content": "x" * 8001}]}, None, "8001"),
         ({"model": "code-assistant/lantern", "extra_body": {"repos": ["other"]}}, "repos", "one repository"),
     ],
 )
