@@ -20,7 +20,9 @@ export function startHistory(handlers) {
 export async function showHistory() {
   try {
     const { conversations } = await getJson("/v1/conversations");
+    const focused = document.activeElement.closest(".history-item")?.dataset.conversation;
     list.replaceChildren(...conversations.map(item));
+    if (focused) list.querySelector(`[data-conversation="${CSS.escape(focused)}"] button`)?.focus({ preventScroll: true });
     if (!conversations.length) list.append(element("p", { class: "note" }, "What you ask is kept here until you delete it."));
     byId("delete-all").replaceChildren(...(conversations.length > 1 ? [deleteAll()] : []));
   } catch (error) {
@@ -62,7 +64,7 @@ function isShown() {
 function item(one) {
   const opener = button("", () => open(one.id), { class: "conversation", ...(one.id === on.current() && { "aria-current": "true" }) });
   opener.append(element("span", { class: "title" }, one.title || "Untitled"), element("small", { title: one.updated }, ago(one.updated)));
-  const row = element("div", { class: "history-item" }, opener);
+  const row = element("div", { class: "history-item", "data-conversation": one.id }, opener);
   const remove = button(icon("delete"), () => confirm(row, "Delete this conversation?", () => removeOne(one.id)), {
     class: "tool", "aria-label": `Delete “${one.title}”`, title: "Delete",
   });

@@ -49,7 +49,8 @@ async function sentenceOf(reply) {
   );
   const sentence = asSentence(said ? String(said) : `the server answered with ${reply.status}`);
   const seconds = Number(reply.headers.get("Retry-After"));
-  return seconds > 0 ? `${sentence} Try again ${inWords(seconds)}.` : sentence;
+  const saysWhen = /\b(try again|the next in)\b/i.test(sentence);
+  return seconds > 0 && !saysWhen ? `${sentence} Try again ${inWords(seconds)}.` : sentence;
 }
 
 function asSentence(text) {

@@ -39,7 +39,7 @@ function keyFromAddress() {
 
 // A link must not turn a person who is signed in into somebody else without a word.
 function offer(key) {
-  show(`You are signed in as ${user}. This link signs in with another key.`, key);
+  show(`You are signed in as ${user}. Sign in with the key of this link instead?`, key);
   stay.textContent = `Stay signed in as ${user}`;
   stay.hidden = false;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from cia.settings import Settings
 from tests.rag_server.page.reading import QUESTION
 
 pytestmark = pytest.mark.browser
@@ -13,7 +14,12 @@ pytestmark = pytest.mark.browser
 @pytest.mark.parametrize(
     ("status", "message", "retry_after", "sentence"),
     [
-        (429, "100 requests a minute are allowed", "12", "100 requests a minute are allowed. Try again in 12 seconds."),
+        (
+            429,
+            "100 requests a minute are allowed; the next in 12 s",
+            "12",
+            "100 requests a minute are allowed; the next in 12 s.",
+        ),
         (429, "the tokens of the day are used up", "3000", "The tokens of the day are used up. Try again in 50 minutes."),
         (503, "the index is away", "5", "The index is away. Try again in 5 seconds."),
         (413, "the body is too large", None, "The body is too large."),
@@ -33,10 +39,11 @@ def test_a_refusal_is_said_where_the_answer_would_be(
     expect(page.locator(".answer")).to_have_count(1)
 
 
-def test_a_question_that_is_too_long_is_refused_by_the_server_in_its_words(page: Page) -> None:
-    page.locator("#question").fill("x" * 4001)
+def test_a_question_that_is_too_long_is_refused_by_the_server_in_its_words(page: Page, indexed: Settings) -> None:
+    too_many = indexed.rag.max_question_chars + 1
+    page.locator("#question").fill("x" * too_many)
     page.keyboard.press("Enter")
-    expect(page.locator(".answer .error")).to_contain_text("4001 characters")
+    expect(page.locator(".answer .error")).to_contain_text(f"{too_many} characters")
 
 
 def test_a_proxy_that_answers_in_html_is_not_quoted(page: Page) -> None:
