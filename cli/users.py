@@ -34,11 +34,15 @@ def add(
 ) -> None:
     """Add a user and print its API key, which is shown this once."""
     from rag_server.access.api_keys import new_key
+    from rag_server.access.users import Users
+    from rag_server.conversations import Conversations
 
     settings = load_settings()
     key, stored = new_key() if not no_key else (None, None)
-    with _store(settings) as users:
-        user = users.add(name, repo or (), is_admin=admin, key=stored)
+    with _database(settings) as database:
+        user = Users(database).add(name, repo or (), is_admin=admin, key=stored)
+        # Whoever was called so before may have been somebody else.
+        Conversations(database).delete_all(user.principal())
     _warn_of_unknown(settings, repo or ())
     _show_key(user.name, key, as_json)
     if not user.repos and not admin:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
+
+from sqlalchemy.exc import IntegrityError
 
 from cia.errors import AccessError, InputError, SettingsError
 from cia.settings import RagSettings
@@ -45,7 +48,8 @@ def _use(users: Users, key: str) -> None:
     try:
         ApiKeys(users).verify(key)
     except AccessError:
-        users.replace_key(NAME, stored_form(key))
+        with contextlib.suppress(IntegrityError):  # another replica has just done the same
+            users.replace_key(NAME, stored_form(key))
 
 
 def _made(users: Users, stored: tuple[str, str]) -> bool:

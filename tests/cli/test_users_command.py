@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from cia.answering import Answer
+from cia.settings import load_settings
 from cli.main import run
+from rag_server.access import Principal
+from rag_server.conversations import Conversations, new_id
+from rag_server.database import Database
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +79,19 @@ def test_what_makes_no_sense_is_one_line_and_exit_code_2(command: list[str], cap
     said = capsys.readouterr()
     assert said.out == ""
     assert len(said.err.splitlines()) == 1
+
+
+def test_a_name_that_is_given_again_brings_no_former_conversation_back() -> None:
+    run(["users", "add", "alice"])
+    alice = Principal("alice", frozenset())
+    with contextlib.closing(Database(load_settings())) as database:
+        kept = Conversations(database)
+        told = Answer("Nobody knows.", True, "extractive", "none", (), {}, "0" * 32)
+        kept.keep(alice, new_id(), "Who is it?", told, [], begin=True)
+        assert len(kept.newest(alice)) == 1
+        run(["users", "revoke", "alice"])
+        run(["users", "add", "alice"])
+        assert kept.newest(alice) == []
 
 
 def test_the_signing_key_is_rotated(capsys: pytest.CaptureFixture[str]) -> None:
