@@ -17,8 +17,12 @@ def add_to(app: typer.Typer) -> None:
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer.", min=1, max=64)] = None,
 ) -> None:
     """Serve answers over HTTP, with a web page, until Ctrl-C."""
     from rag_server.serve import run
 
-    run(load_settings(), host=host, port=port)
+    settings = load_settings()
+    if workers is not None:
+        settings = settings.model_copy(update={"rag": settings.rag.model_copy(update={"workers": workers})})
+    run(settings, host=host, port=port)

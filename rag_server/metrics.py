@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from cia.answering.answer import Answer
 
@@ -38,7 +41,11 @@ class Metrics:
         self._cost = Counter("cia_cost_total", "Cost of those tokens at the prices of the settings.", registry=self.registry)
         self._feedback = Counter("cia_feedback_total", "Ratings of answers.", ["rating"], registry=self.registry)
         self._dependency = Gauge(
-            "cia_dependency_up", "1 when the neighbour answers, else 0.", ["dependency"], registry=self.registry
+            "cia_dependency_up",
+            "1 when the neighbour answers, else 0.",
+            ["dependency"],
+            registry=self.registry,
+            multiprocess_mode="livemin",
         )
         for outcome in ("emitted", "dropped"):
             self._citations.labels(outcome)
@@ -86,5 +93,9 @@ class Metrics:
         self._dependency.labels(name).set(up)
 
     def as_text(self) -> bytes:
-        """Return everything in Prometheus's text format."""
-        return generate_latest(self.registry)
+        """Return everything in Prometheus's text format; with several workers, what all of them have counted."""
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)

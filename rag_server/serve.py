@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import uvicorn
 
 from cia.errors import OperationError
 from cia.settings import Settings
 from rag_server.access.first_administrator import NAME, ensure_administrator
+from rag_server.access.users import Users
 from rag_server.app import create_app
+from rag_server.database import Database
 
 SHUTDOWN_SECONDS = 5
 """Requests under way get this long to finish."""
@@ -23,23 +26,39 @@ def run(settings: Settings, host: str | None = None, port: int | None = None, re
     """
     settings = settings.model_copy(update={"rag": settings.rag.model_copy(update={"host": host or settings.rag.host})})
     listener = _listen(settings.rag.host, settings.rag.port if port is None else port)
-    app = create_app(settings)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
-
-    admin_key = ensure_administrator(settings.rag, app.state.services.authenticator.users)
+    admin_key = _first_administrator(settings)
 
     def announce() -> None:
         (ready or _print_address)(_address(listener))
         if admin_key:
             _print_key(_address(listener), admin_key)
 
-    _Announcing(config, announce).run(sockets=[listener])
+    if settings.rag.workers > 1:
+        from rag_server.workers import serve_by_workers
+
+        factory = _config("rag_server.workers:worker_application", factory=True, workers=settings.rag.workers)
+        serve_by_workers(settings, factory, listener, announce)
+    else:
+        _Announcing(_config(create_app(settings)), announce).run(sockets=[listener])
+
+
+def _config(app: Any, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        **more,
+    )
+
+
+def _first_administrator(settings: Settings) -> str | None:
+    database = Database(settings)
+    try:
+        return ensure_administrator(settings.rag, Users(database))
+    finally:
+        database.close()
 
 
 class _Announcing(uvicorn.Server):

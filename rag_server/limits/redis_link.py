@@ -30,7 +30,9 @@ class RedisLink:
         self._failures = Counter(
             "cia_limits_redis_failures_total", "Times that limits were counted in memory.", registry=registry
         )
-        self._up = Gauge("cia_limits_redis_up", "1 while limits are counted in Redis, else 0.", registry=registry)
+        self._up = Gauge(
+            "cia_limits_redis_up", "1 while limits are counted in Redis, else 0.", registry=registry, multiprocess_mode="livemin"
+        )
         self._up.set(0 if url is None else 1)
 
     @property
