@@ -68,8 +68,8 @@ class Authentication:
     async def _identify(self, credential: Credential, scope: Scope) -> Principal:
         threads = self._issuer_threads if self.authenticator.asks_an_issuer(credential) else self._threads
         # Others who guess from the same address do not shut out who has been known for a while.
-        guess = contextlib.nullcontext() if self.authenticator.was_good(credential) else self.failed_logins.counted(scope)
-        async with guess:
+        is_guess = self.authenticator.may_be_a_guess(credential)
+        async with self.failed_logins.counted(scope) if is_guess else contextlib.nullcontext():
             return await anyio.to_thread.run_sync(self.authenticator.identify, credential, limiter=threads)
 
 

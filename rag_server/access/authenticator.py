@@ -51,10 +51,15 @@ class Authenticator:
             principal, until = self._believed.get(_digest(credential), (None, 0.0))
         return principal if time.monotonic() < until else None
 
-    def was_good(self, credential: Credential) -> bool:
-        """Whether ``credential`` was good when last looked at, so that looking again is no guess."""
+    def may_be_a_guess(self, credential: Credential) -> bool:
+        """Whether ``credential`` may be somebody's try at a key: not a token, nor a key that was good when last looked at.
+
+        A token is not tried out, it ends: a program that goes on with one for a moment must not lose its way back in.
+        """
+        if credential.place == "session" or _issuer(credential.text) is not None:
+            return False
         with self._lock:
-            return _digest(credential) in self._believed
+            return _digest(credential) not in self._believed
 
     def identify(self, credential: Credential) -> Principal:
         """Return whose ``credential`` is. Raises AccessError, and UnavailableError while an issuer or the database is away."""

@@ -187,6 +187,16 @@ def test_wrong_keys_from_one_address_are_soon_not_looked_at(start: Callable[...,
     assert known.client.get("/v1/me").status_code == 200, "others who guess from an address shut out who was known there"
 
 
+def test_a_token_that_has_ended_is_no_guess(start: Callable[..., Server], indexed: Settings) -> None:
+    server = start(with_rag(indexed, failed_logins=3))
+    program = server.acting_as(None)
+    ended = program.client.post("/auth/token", json={"api_key": ADMIN_KEY}).json()["access_token"]
+    server.client.app.state.services.authenticator.tokens.rotate(end_tokens=True)
+    for headers in ({"Authorization": f"Bearer {ended}"}, {"Cookie": f"cia_session={ended}"}) * 5:
+        assert program.client.get("/v1/me", headers=headers).status_code == 401
+    assert program.client.post("/auth/token", json={"api_key": ADMIN_KEY}).status_code == 200
+
+
 def test_authentication_costs_a_request_well_under_a_millisecond(server: Server) -> None:
     authenticator = server.client.app.state.services.authenticator
     scope = {"type": "http", "headers": [(b"authorization", f"Bearer {ADMIN_KEY}".encode())], "path": "/v1/me", "method": "GET"}

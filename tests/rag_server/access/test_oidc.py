@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import threading
 import time
@@ -118,9 +120,6 @@ def test_no_signature_and_a_signature_with_the_public_key_are_refused(oidc: Oidc
     claims = {"iss": issuer.address, "aud": "code-assistant", "sub": "alice", "exp": int(time.time()) + 300}
     public = issuer.keys["one"].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     unsigned = jwt.encode(claims, None, "none", headers={"kid": "one"})
-    import hashlib
-    import hmac
-
     head = jwt.utils.base64url_encode(b'{"alg":"HS256","typ":"JWT","kid":"one"}')
     body = jwt.utils.base64url_encode(json.dumps(claims).encode())
     confused = b".".join((head, body, jwt.utils.base64url_encode(hmac.new(public, head + b"." + body, hashlib.sha256).digest())))
