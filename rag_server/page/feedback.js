@@ -65,6 +65,7 @@ export function feedbackOn(traceId, given) {
     });
     const buttons = element("p", {}, button("Send", keep, { class: "send small" }), button("No comment", leave, { class: "link" }));
     rest.replaceChildren(box, buttons);
-    box.focus();
+    box.focus({ preventScroll: true });
+    rest.scrollIntoView({ block: "nearest" });
   }
 }
