@@ -127,7 +127,7 @@ def _issuer(text: str) -> str | None:
         return None
     try:
         claims = jwt.decode(text, options={"verify_signature": False})
-    except (jwt.InvalidTokenError, UnicodeError):
+    except (jwt.PyJWTError, UnicodeError, RecursionError):
         return None
     return str(claims.get("iss", ""))
 

@@ -67,7 +67,7 @@ class Oidc:
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except (jwt.InvalidTokenError, jwt.PyJWKError, UnicodeError):
+        except (jwt.PyJWTError, UnicodeError, RecursionError):
             raise AccessError(NOT_VALID) from None
         return Claims(self._user(claims), self._repos(claims), float(claims["exp"]))
 

@@ -68,7 +68,7 @@ class Tokens:
                 issuer=ISSUER,
                 options={"require": ["exp", "iss", "aud", "sub", "iat"]},
             )
-        except (jwt.InvalidTokenError, UnicodeError):
+        except (jwt.PyJWTError, UnicodeError, RecursionError):
             raise AccessError(NOT_VALID) from None
 
     def rotate(self, *, end_tokens: bool = False) -> str:

@@ -127,7 +127,7 @@ def _key_in(request: Request, body: bytes) -> str:
         return _checked((form.get("client_secret") or form.get("password") or [""])[0])
     try:
         document = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError("the body is not valid JSON") from None
     return _checked(document.get("api_key") if isinstance(document, dict) else None)
 

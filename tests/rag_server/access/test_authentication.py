@@ -87,6 +87,18 @@ def test_a_key_goes_in_either_header(nobody: Server) -> None:
         assert nobody.client.get("/v1/me", headers=headers).json()["user"] == "admin"
 
 
+@pytest.mark.parametrize(
+    "part", ["[" * 5000, '{"iss":' * 800, '{"exp":' + "9" * 5000 + "}", '"x"', "nul"], ids=lambda part: part[:12]
+)
+def test_a_token_made_to_break_the_parser_is_merely_refused(nobody: Server, part: str) -> None:
+    encoded = base64.urlsafe_b64encode(part.encode()).rstrip(b"=").decode()
+    head = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"x"}').rstrip(b"=").decode()
+    for token in (f"{head}.{encoded}.x", f"{encoded}.{head}.x"):
+        for headers in ({"X-API-Key": token}, {"Cookie": f"cia_session={token}"}):
+            assert nobody.client.get("/v1/me", headers=headers).status_code in (401, 429)
+    assert nobody.client.post("/auth/token", content=b"[" * 200_000).status_code == 422
+
+
 def test_a_web_socket_is_refused(nobody: Server) -> None:
     with pytest.raises((WebSocketDisconnect, WebSocketDenialResponse)), nobody.client.websocket_connect("/v1/ask"):
         pass
