@@ -8,10 +8,11 @@ taken out together with the space before it. Indexing such as ``args[1]``, and n
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cia.answering.answer import Citation
+from cia.answering.inert import code_parts, inert, plain_fences
 from cia.corpus.text import decode, split_lines
 from cia.retrieval.result import SearchResult
 
@@ -21,12 +22,6 @@ LineCount = Callable[[SearchResult], int | None]
 _REMOVED = "\ue000"
 """Stands where something was taken out until the gap is closed. A private-use character, never part of a reply."""
 
-# A fenced block, closed or not; or an inline span, which never crosses a blank line.
-_CODE = re.compile(
-    r"^ {0,3}(?P<fence>`{3,}|~{3,})[^`\n]*(?:\Z|\n.*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z))"
-    r"|(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=ticks)(?!`)",
-    re.MULTILINE | re.DOTALL,
-)
 _OPENING = re.compile(r"!?(?P<bracket>[\[【［])")
 # The text inside brackets; one level of brackets may be nested in it.
 _BRACKETS = re.compile(r"[\[【［](?:[^\[\]【】［］\n]|\[[^\[\]\n]{0,200}\]){1,400}[\]】］]")
@@ -42,9 +37,6 @@ _LINK_TARGET = re.compile(r"\((?:[^()\n]|\([^()\n]{0,200}\)){0,2000}\)")
 _LEADS_AWAY = re.compile(r"\(\s*<?(?:[a-z][a-z0-9+.-]*:|//|www\.|/|#|\.)", re.IGNORECASE)
 _LINK_DEFINITION = re.compile(r"^ {0,3}\[[^\[\]\n]{1,400}\]:[ \t]*<?(?:[a-z][a-z0-9+.-]*:|//)[^\n]*", re.MULTILINE | re.I)
 
-# Where HTML would begin. A client that renders Markdown would fetch an image from it; escaped, it is text to everyone.
-_TAG = re.compile(r"\\*<(?=[A-Za-z/!?])")
-
 
 @dataclass(frozen=True, slots=True)
 class CheckedText:
@@ -59,15 +51,15 @@ class CheckedText:
 
 
 def check(text: str, context: Sequence[SearchResult], line_count: LineCount | None = None) -> CheckedText:
-    """Return ``text`` with none but true citations of ``context``, the chunks exactly as the model was shown them.
+    """Return ``text`` with none but true citations of ``context``, the chunks exactly as the model was shown them, and inert.
 
     ``[2]`` and ``[1, 2]`` mean whole shown chunks, ``[repo/path:5-9]`` lines inside one. ``line_count`` looks at the file
     itself (see ``line_count_in``); without it only the context is compared, which suits text that nobody is shown.
     """
     reader = _Reader(context, line_count)
-    text = text.replace(_REMOVED, "")
-    written = "".join(reader.code(part) if is_code else reader.prose(part) for is_code, part in _parts(text))
-    return CheckedText(_close_gaps(written), tuple(dict.fromkeys(reader.found)), reader.dropped)
+    text = plain_fences(text.replace(_REMOVED, ""))
+    written = "".join(reader.code(part) if is_code else reader.prose(part) for is_code, part in code_parts(text))
+    return CheckedText(inert(_close_gaps(written)), tuple(dict.fromkeys(reader.found)), reader.dropped)
 
 
 def line_count_in(read_bytes: Callable[[str, str, str], bytes | None]) -> LineCount:
@@ -93,7 +85,7 @@ class _Reader:
         self._place = re.compile(rf"\[(?P<file>{'|'.join(map(re.escape, files)) or '(?!)'}):(?P<lines>[^\[\]\n]{{0,60}})\]")
 
     def prose(self, text: str) -> str:
-        text = _TAG.sub(r"\\<", _LINK_DEFINITION.sub(lambda _: self._drop(), text))
+        text = _LINK_DEFINITION.sub(lambda _: self._drop(), text)
         written: list[str] = []
         at = cited_until = 0
         while opening := _OPENING.search(text, at):
@@ -123,7 +115,8 @@ class _Reader:
                 citation = self._lines_of(place) if place else None
                 written += [text[at : brackets.start()], self._emit([citation] if citation else [])]
                 at = brackets.end()
-        return "".join([*written, text[at:]])
+        rest = "".join([*written, text[at:]])
+        return rest if rest.strip(f"`{_REMOVED} ") else _REMOVED
 
     def _bracket(self, text: str, start: int, indexed: bool) -> tuple[str, int, bool]:
         """Return what replaces the bracket at ``start``, where reading goes on, and whether that was a citation."""
@@ -190,15 +183,6 @@ def _can_be_written(chunk: SearchResult) -> bool:
     """Whether a citation of the chunk would read as one: a file may be named ``](http:`` or hold a line feed."""
     name = f"{chunk.repo}/{chunk.file_path}"
     return name.isprintable() and "](" not in name and "`" not in name
-
-
-def _parts(text: str) -> Iterator[tuple[bool, str]]:
-    at = 0
-    for code in _CODE.finditer(text):
-        yield False, text[at : code.start()]
-        yield True, code.group()
-        at = code.end()
-    yield False, text[at:]
 
 
 def _close_gaps(text: str) -> str:

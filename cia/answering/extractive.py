@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from cia.answering.answer import Citation
 from cia.answering.citations import LineCount, check
 from cia.answering.docstring import first_sentence
+from cia.answering.inert import inert
 from cia.answering.prompt import ABSTENTION, fenced
 from cia.chunking import chunk_file
 from cia.retrieval.result import SearchResult
@@ -26,7 +27,7 @@ def quote_places(results: Sequence[SearchResult], line_count: LineCount | None) 
     """Return the text of an extractive answer over ``results``, best first, and its citations, each one verified."""
     quoted = [(result, citation) for result in results if (citation := _cited(result, line_count))][:PLACES]
     parts = [OPENING, *(f"{_sentence(result)} {citation}\n\n{_quotation(result)}" for result, citation in quoted)]
-    return "\n\n".join(parts), tuple(citation for _, citation in quoted)
+    return inert("\n\n".join(parts)), tuple(citation for _, citation in quoted)
 
 
 def closest_places(
@@ -40,7 +41,7 @@ def closest_places(
     if near:
         named = [f"`{citation.symbol}` {citation}" if _name(citation.symbol) else str(citation) for citation in near]
         text += f" The closest places are {', '.join(named)}."
-    return text, tuple(near)
+    return inert(text), tuple(near)
 
 
 def what_it_is(kind: str, symbol: str) -> str:

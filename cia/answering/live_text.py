@@ -15,6 +15,8 @@ AT_LEAST = 24
 _FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
 _TICKS = re.compile(r"`+")
 _FIRST_WORD = re.compile(r"\s*[A-Za-z]+")
+# Control characters, halves of characters, and marks that turn the direction of reading: none of them is text.
+_NO_TEXT = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 class LiveText:
@@ -32,7 +34,7 @@ class LiveText:
 
     def add(self, piece: str) -> str:
         """Take in a piece; return the text that may be shown next, "" while what is there may still become a citation."""
-        self.written += piece
+        self.written += _NO_TEXT.sub("", piece)
         if not self._shown and _FIRST_WORD.fullmatch(self.written):
             end = len(self.written)
         else:

@@ -70,7 +70,7 @@ def test_indexing_and_quoted_code_are_not_citations(text):
 
 
 def test_a_false_place_in_quoted_code_is_dropped_and_a_slice_there_is_kept():
-    assert check("`[evil/x.py:1-2]` and `rows[a/b:1-2]`", CONTEXT).text == "`` and `rows[a/b:1-2]`"
+    assert check("`[evil/x.py:1-2]` and `rows[a/b:1-2]`", CONTEXT).text == "and `rows[a/b:1-2]`"
 
 
 def test_a_place_cited_twice_is_named_once():
