@@ -178,6 +178,8 @@ class Assistant:
         return _Turn(asked, question, model, response, evidence, Prompt([], ()), trace_id)
 
     def _pack(self, turn: _Turn, share: float = 1.0) -> _Turn:
+        if not turn.model:
+            return turn
         chosen = turn.response.results[: self.settings.answering.context_chunks]
         budget = Budget(int(self._budget.tokens * share), self._budget.count)
         return replace(turn, prompt=build_prompt(turn.question, chosen, budget))

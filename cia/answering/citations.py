@@ -19,6 +19,8 @@ from cia.retrieval.result import SearchResult
 LineCount = Callable[[SearchResult], int | None]
 """How many lines the chunk's file has at the chunk's commit; None when there is no such file."""
 
+FILES_REMEMBERED = 8192
+
 _REMOVED = "\ue000"
 """Stands where something was taken out until the gap is closed. A private-use character, never part of a reply."""
 
@@ -63,11 +65,22 @@ def check(text: str, context: Sequence[SearchResult], line_count: LineCount | No
 
 
 def line_count_in(read_bytes: Callable[[str, str, str], bytes | None]) -> LineCount:
-    """Return a LineCount over ``read_bytes(repo, commit, path)``, which gives None for a file that is not there."""
+    """Return a LineCount over ``read_bytes(repo, commit, path)``, which gives None for a file that is not there.
+
+    What a commit holds never changes, so that a file that was there is read once.
+    """
+    known: dict[tuple[str, str, str], int] = {}
 
     def line_count(chunk: SearchResult) -> int | None:
-        data = read_bytes(chunk.repo, chunk.commit, chunk.file_path)
-        return None if data is None else len(split_lines(decode(data)))
+        place = (chunk.repo, chunk.commit, chunk.file_path)
+        if place not in known:
+            data = read_bytes(*place)
+            if data is None:
+                return None
+            if len(known) >= FILES_REMEMBERED:
+                known.clear()
+            known[place] = len(split_lines(decode(data)))
+        return known.get(place)
 
     return line_count
 

@@ -29,6 +29,8 @@ _KEY_LINE = re.compile(r"^(\W*)[A-Za-z0-9+/]{60,}={0,2}(\W*)$", re.MULTILINE)
 _TEXT = re.compile(r"[^\s\"'#]+")
 _KEYWORDS = re.compile(r"key|pass|pw|secret|token|auth|cred|contrase", re.IGNORECASE)
 
+# What every service's token, every hash and every password in an address has: looked for first, as most lines have neither.
+_TOKEN_LIKE = re.compile(r"://|(?=[\w+/=.~-]*\d)[\w+/=.~-]{12}")
 _COMMENT = re.compile(r"\s*(?:#|//|\*|--|;)")
 PROSE = frozenset({".md", ".rst", ".txt", ".adoc"})
 
@@ -67,7 +69,7 @@ def _masked_line(line: str, path: str) -> str:
 
 def _patterns(line: str, path: str) -> Iterator[re.Pattern[str]]:
     """What to mask: of a service's token the whole run of characters, for some detectors name no more than its start."""
-    for plugin in _format_detectors():
+    for plugin in _format_detectors() if _TOKEN_LIKE.search(line) else ():
         for secret in _found(plugin, line, path):
             yield re.compile(rf"[\w+/=.~-]*{re.escape(secret)}[\w+/=.~-]*")
     if not _KEYWORDS.search(line):
