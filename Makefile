@@ -7,7 +7,7 @@ VLLM := .venv-vllm
 TORCH := torch==2.13.0
 UV := $(VENV)/bin/uv pip install --quiet
 
-.PHONY: demo test lint setup bench-index bench-scale bench-store bench-retrieval screenshots clean
+.PHONY: demo test lint setup bench-index bench-scale bench-store bench-retrieval bench-server screenshots clean
 
 demo: setup
 	@$(VENV)/bin/cia demo
@@ -31,6 +31,9 @@ bench-store: $(VENV)/.ready
 
 bench-retrieval: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.retrieval $(ARGS)
+
+bench-server: setup
+	@$(VENV)/bin/python -m benchmarks.server $(ARGS)
 
 screenshots: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.page_screenshot

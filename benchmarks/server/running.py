@@ -1,0 +1,123 @@
+"""The processes under load: ``cia serve`` and vLLM on loopback, ended with the block that started them."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.server.reciting_model import make_reciting_model
+from cia.corpus import Corpus
+from cia.errors import OperationError
+from cia.leash import Leashed
+from cia.settings import Settings, for_child_process
+from inference_services.vllm_process import VllmProcess
+from rag_server.access.api_keys import new_key
+from rag_server.access.users import EVERY_REPOSITORY, Users
+from rag_server.database import Database
+
+USERS = 16
+"""Who asks, in turn, so that the work of telling users apart is part of what is measured."""
+
+ADDRESS = re.compile(rb"http://\S+")
+UNLIMITED = {
+    "rate_limit": 10_000_000,
+    "health_rate_limit": 10_000_000,
+    "max_concurrent": 256,
+    "concurrent_per_user": 256,
+    "daily_tokens": 10_000_000_000,
+}
+"""Limits are checked as always, and never reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A server: its address, a key of each user, and its process."""
+
+    address: str
+    keys: tuple[str, ...]
+    process: psutil.Process
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes that answer: all below the leash."""
+        return self.process.children(recursive=True)
+
+    def metric(self, line: str) -> float:
+        """Return the value of ``line`` in ``/metrics``, 0 when it is not there."""
+        with urllib.request.urlopen(f"{self.address}/metrics", timeout=10) as reply:
+            text: str = reply.read().decode()
+        return next((float(one.rpartition(" ")[2]) for one in text.splitlines() if one.startswith(f"{line} ")), 0.0)
+
+
+def changed(settings: Settings, section: str, **fields: Any) -> Settings:
+    """Return ``settings`` with other values in one section."""
+    return settings.model_copy(update={section: getattr(settings, section).model_copy(update=fields)})
+
+
+@contextlib.contextmanager
+def assistant_server(settings: Settings, workers: int = 1) -> Iterator[RunningServer]:
+    """Run ``cia serve`` over ``settings`` with limits that are never reached; yield it once it answers."""
+    settings = changed(settings, "rag", workers=workers, **UNLIMITED)
+    keys = _keys_of_new_users(settings)
+    log = settings.home / "logs" / "rag_server.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as errors:
+        server = Leashed(
+            [sys.executable, "-m", "cli.main", "serve", "--port", "0"],
+            environment=for_child_process(settings, settings.home / "benchmark"),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+    try:
+        assert server.process.stdout
+        for line in server.process.stdout:
+            if found := ADDRESS.search(line):
+                threading.Thread(target=server.process.stdout.read, daemon=True).start()
+                address = found.group().decode().rstrip("/")
+                yield RunningServer(address, keys, psutil.Process(server.process.pid))
+                return
+        raise OperationError(f"the server ended before it was ready: {log.read_text(errors='replace')[-2000:]}")
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def reciting_vllm(settings: Settings) -> Iterator[Settings]:
+    """Run vLLM with the reciting model on one thread; yield ``settings`` with the server pointed at it."""
+    settings = changed(settings, "serving", cpu_threads=1, start_timeout_seconds=600.0)
+    corpus = Corpus(settings)
+    snapshot = corpus.snapshots()[0]
+    texts = [snapshot.read_bytes(file.path).decode("utf-8", "replace") for file in snapshot.files]
+    model = make_reciting_model(texts, settings.home / "models" / "reciting", settings)
+    with VllmProcess(settings, model, port=0) as vllm:
+        settings = changed(settings, "model", base_url=vllm.base_url, timeout_seconds=120.0)
+        yield changed(settings, "answering", use_base_model=True)
+
+
+def interpreter_of_vllm(settings: Settings) -> Path:
+    """Return where vLLM's interpreter should be."""
+    return Path(settings.serving.vllm_python).absolute()
+
+
+def _keys_of_new_users(settings: Settings) -> tuple[str, ...]:
+    keys = []
+    with contextlib.closing(Database(settings)) as database:
+        users = Users(database)
+        taken = {user.name for user in users.list()}
+        for number in range(USERS):
+            key, stored = new_key()
+            if (name := f"user-{number}") in taken:
+                users.replace_key(name, stored)
+            else:
+                users.add(name, [EVERY_REPOSITORY], key=stored)
+            keys.append(key)
+    return tuple(keys)
