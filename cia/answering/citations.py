@@ -7,6 +7,7 @@ taken out together with the space before it. Indexing such as ``args[1]``, and n
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ _NUMBER_LIKE = re.compile(r"\W*[\d²³¹⁰⁴-⁹₀-₉①-⑳]+\W*|\W*\d+:\W*
 # And when it means lines of a file: a path and a line, or anything and a range of lines.
 _PLACE_LIKE = re.compile(r".*[/\\%.].*:\s*[L+−–—-]*\d+\s*|.*:\s*[L+−–—-]*\d+\s*[-−–—]+\s*[L+−-]*\d+\s*")
 _PLACE_LIKE_IN_CODE = re.compile(r"[^\s\"']+:\d+-\d+")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _LINK_TARGET = re.compile(r"\((?:[^()\n]|\([^()\n]{0,200}\)){0,2000}\)")
 _LEADS_AWAY = re.compile(r"\(\s*<?(?:[a-z][a-z0-9+.-]*:|//|www\.|/|#|\.)", re.IGNORECASE)
 _LINK_DEFINITION = re.compile(r"^ {0,3}\[[^\[\]\n]{1,400}\]:[ \t]*<?(?:[a-z][a-z0-9+.-]*:|//)[^\n]*", re.MULTILINE | re.I)
@@ -98,7 +100,7 @@ class _Reader:
         self._place = re.compile(rf"\[(?P<file>{'|'.join(map(re.escape, files)) or '(?!)'}):(?P<lines>[^\[\]\n]{{0,60}})\]")
 
     def prose(self, text: str) -> str:
-        text = _LINK_DEFINITION.sub(lambda _: self._drop(), text)
+        text = _LINK_DEFINITION.sub(lambda _: self._drop(), _undisguised(text))
         written: list[str] = []
         at = cited_until = 0
         while opening := _OPENING.search(text, at):
@@ -183,6 +185,13 @@ class _Reader:
     def _drop(self) -> str:
         self.dropped += 1
         return _REMOVED
+
+
+def _undisguised(text: str) -> str:
+    """Return ``text`` with what a renderer would make of its entities and escaped brackets: a reader must not see more."""
+    while (plain := _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)) != text:
+        text = plain
+    return re.sub(r"\\+(?=[\[\]])", "", text)
 
 
 def _nested(content: str) -> bool:

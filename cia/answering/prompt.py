@@ -36,9 +36,9 @@ TURN_TOKENS = 8
 SHORTEST_HEAD = 3
 """A chunk cut to fewer lines than this says too little to be worth its header."""
 
-# <|im_end|>, <｜end▁of▁sentence｜>, <s>, </s>, [INST]: the turn marks of Llama, Qwen, DeepSeek and Mistral templates.
+# <|im_end|>, <｜end▁of▁sentence｜>, <s>, </s>, [INST], <<SYS>>: the turn marks of Llama, Qwen, DeepSeek and Mistral templates.
 _TURN_MARK = re.compile(
-    r"<(?=[|｜][^|｜<>\n]{1,40}[|｜]>)|<(?=/?(?:s|unk|pad|bos|eos|start_of_turn|end_of_turn)>)|\[(?=/?INST\])"
+    r"<(?=[|｜][^|｜<>\n]{1,40}[|｜]>)|<(?=/?(?:s|unk|pad|bos|eos|start_of_turn|end_of_turn)>)|\[(?=/?INST\])|<(?=</?SYS>>)"
 )
 
 

@@ -47,6 +47,7 @@ def test_a_true_citation_is_spelled_out(written, read):
         "[httpx/httpx/_urls.py:9-12]", "[httpx/httpx/_urls.py:12-21]", "[httpx/httpx/_urls.py:12-99999999999999999999]",
         "[httpx/httpx/_urls.py:１２-15]", "[httpx/httpx/../httpx/_urls.py:12-15]", "[httpx/../../etc/passwd:12-15]",
         "[httpx/httpx/_URLS.py:12-15]", "[shop/httpx/_urls.py:12-15]", "[shop/app/[no]/page.tsx:3-4]", "[passwd:1-2]",
+        "&#91;other/x.py:1-2&#93;", "&amp;#91;other/x.py:1-2]", "\\[other/x.py:1-2\\]", "[&#57;9]",
     ],
 )  # fmt: skip
 def test_a_citation_that_is_not_true_is_dropped_with_its_space(hostile):

@@ -15,9 +15,9 @@ PARSER = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethroug
 PARSER.validateLink = lambda _: True  # a client may be less careful than this parser
 
 PIECES = st.sampled_from(
-    ["<img src=x>", "`", "``", "```", "````", "~~~", "\n", "\n\n", " ", "  ", "    ", "\t", "\r", "- ", "> ", "1. ", "# ", "***", "=",
-     "|", "|-|", "\\", "a", "[a]", "[99]", "[", "]", "(http://e)", "(", ")", "](http://e)", "]: http://e", "]:\nhttp://e", "!",
-     "[x/y.py:1-2]", "<!--", "-->", "<http://e>", "&#58;", "\x0b", "\u2028", "\ue000"]
+    ["<img src=x>", "`", "``", "```", "````", "~~~", "\n", "\n\n", " ", "  ", "    ", "\t", "\r", "- ", "> ", "1. ", "# ", "***",
+     "=", "|", "|-|", "\\", "a", "[a]", "[99]", "[", "]", "(http://e)", "(", ")", "](http://e)", "]: http://e", "]:\nhttp://e",
+     "!", "[x/y.py:1-2]", "<!--", "-->", "<http://e>", "&#58;", "\x0b", "\u2028", "\ue000"]
 )  # fmt: skip
 
 
@@ -35,7 +35,13 @@ def test_nothing_is_active_also_when_citations_were_taken_out(text: str) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["`Foo<T>` and `a|b`", "```py\nif a <b> c: [x](y)\n```\n\nand on", "- one\n- two `<T>`", "a < b, rows[1] (or 2)", "~~~\n<p>\n~~~"],
+    [
+        "`Foo<T>` and `a|b`",
+        "```py\nif a <b> c: [x](y)\n```\n\nand on",
+        "- one\n- two `<T>`",
+        "a < b, rows[1] (or 2)",
+        "~~~\n<p>\n~~~",
+    ],
 )
 def test_what_does_nothing_is_left_as_it_is(text: str) -> None:
     assert inert(text) == text
