@@ -1,18 +1,22 @@
-"""Server-sent events from a generator that works in a thread (WHATWG HTML, section 9.2)."""
+"""Answers from a generator that works in a thread: whole, or as server-sent events (WHATWG HTML, section 9.2)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
 from typing import Any, Generic, TypeVar
+
+from starlette.requests import Request
 
 from cia.answering.answer import Answer
 from cia.answering.assistant import Event, Sources
+from cia.retrieval.result import SearchResult
 from rag_server.errors import describe
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class ThreadedStream(Generic[Item]):
@@ -59,6 +63,37 @@ class ThreadedStream(Generic[Item]):
             self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
         except RuntimeError:  # the loop has ended, and the client with it
             self._closed.set()
+
+
+async def while_connected(request: Request, stream: ThreadedStream[Event], reading: Awaitable[Result]) -> Result | None:
+    """Return what ``reading`` comes to, or None as soon as the client has left. Then ``stream`` is closed: the model stops.
+
+    Raises what ``reading`` raises.
+    """
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    read, left = asyncio.ensure_future(reading), asyncio.ensure_future(gone())
+    try:
+        await asyncio.wait((read, left), return_when=asyncio.FIRST_COMPLETED)
+        return read.result() if read.done() else None
+    finally:
+        stream.close()
+        read.cancel()
+        left.cancel()
+
+
+async def read_answer(stream: ThreadedStream[Event]) -> tuple[Answer, tuple[SearchResult, ...]]:
+    """Read ``stream`` to its end; return the answer and the sources that it rests on. Raises what the stream raises."""
+    sources: tuple[SearchResult, ...] = ()
+    answer: Answer | None = None
+    while (event := await stream.next()) is not None:
+        sources = event.results if isinstance(event, Sources) else sources
+        answer = event if isinstance(event, Answer) else None
+    assert answer is not None, "the last event is the answer"
+    return answer, sources
 
 
 async def as_server_sent_events(first: Event | None, stream: ThreadedStream[Event], log: Any) -> AsyncIterator[bytes]:

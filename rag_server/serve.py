@@ -26,9 +26,10 @@ def run(settings: Settings, host: str | None = None, port: int | None = None, re
     """
     settings = settings.model_copy(update={"rag": settings.rag.model_copy(update={"host": host or settings.rag.host})})
     listener = _listen(settings.rag.host, settings.rag.port if port is None else port)
-    admin_key = _first_administrator(settings)
 
     def announce() -> None:
+        # Made last, and only to be shown: a server that does not start leaves no key that nobody has seen.
+        admin_key = _first_administrator(settings)
         (ready or _print_address)(_address(listener))
         if admin_key:
             _print_key(_address(listener), admin_key)

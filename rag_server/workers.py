@@ -53,7 +53,11 @@ class _Workers(Multiprocess):
     def init_processes(self) -> None:
         super().init_processes()
         if all(process.wait_until_ready(START_SECONDS, self.should_exit) for process in self.processes):
-            self._announce()
+            try:
+                self._announce()
+            except Exception:
+                self.terminate_all()
+                raise
 
     def keep_subprocess_alive(self) -> None:
         before = {process.pid for process in self.processes}

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.concurrency import run_in_threadpool
 
 from cia.answering.answer import Answer
 from cia.answering.assistant import Event
-from rag_server.event_stream import ThreadedStream, as_server_sent_events
+from rag_server.event_stream import ThreadedStream, as_server_sent_events, read_answer, while_connected
+from rag_server.request_record import CLIENT_GONE
 from rag_server.services import Asked, CurrentPrincipal, CurrentServices, RequestId
 
 router = APIRouter(tags=["answers"])
@@ -40,22 +39,18 @@ STREAM_HELP = (
 
 
 @router.post("/v1/ask", response_model=Answer, description=STREAM_HELP)
-async def ask(question: Question, services: CurrentServices, principal: CurrentPrincipal, request_id: RequestId) -> Any:
+async def ask(
+    request: Request, question: Question, services: CurrentServices, principal: CurrentPrincipal, request_id: RequestId
+) -> Any:
     """Answer a question."""
     asked = Asked(question.question, question.repos, question.conversation)
-    events = services.answer(principal, asked, request_id)
+    stream: ThreadedStream[Event] = ThreadedStream(services.answer(principal, asked, request_id))
     if not question.stream:
-        return await run_in_threadpool(_answer, events)
-    stream: ThreadedStream[Event] = ThreadedStream(events)
+        told = await while_connected(request, stream, read_answer(stream))
+        return told[0] if told else Response(status_code=CLIENT_GONE)
     first = await stream.next()  # what is wrong with the question itself is an HTTP error, not an event
     return StreamingResponse(
         as_server_sent_events(first, stream, services.log),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
-
-
-def _answer(events: Iterator[Event]) -> Answer:
-    *_, last = events
-    assert isinstance(last, Answer)
-    return last

@@ -16,19 +16,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import asdict
 from typing import Any
 
-import anyio
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from cia.answering import Answer, Event, Sources, Text
+from cia.answering import Event, Sources, Text
 from cia.errors import CiaError, InputError, NotIndexedError
 from cia.retrieval import SearchResult
 from rag_server.access import Principal
 from rag_server.errors import first_mistake
-from rag_server.event_stream import ThreadedStream
+from rag_server.event_stream import ThreadedStream, read_answer, while_connected
 from rag_server.openai_schema import (
     ChatCompletionRequest,
     Completion,
@@ -97,7 +96,8 @@ async def chat_completions(
     completion = Completion(f"chatcmpl-{request_id}", body.model, fingerprint, body.ignored)
     events: ThreadedStream[Event] = ThreadedStream(services.answer(principal, asked, request_id))
     if not body.stream:
-        return await _whole(request, completion, events)
+        told = await while_connected(request, events, read_answer(events))
+        return JSONResponse(completion.whole(*told)) if told else Response(status_code=CLIENT_GONE)
     first = await events.next()  # what is wrong with the question itself is an HTTP error, not a chunk
     return StreamingResponse(
         _chunks(first, events, completion, body.wants_usage, services.log),
@@ -123,45 +123,6 @@ def _repos_of(name: str, services: Services, principal: Principal) -> list[str] 
     if repo == name or all(one.name != repo for one in services.repositories(principal)):
         raise NotIndexedError(f"The model `{name}` does not exist or you do not have access to it; see GET /v1/models")
     return [repo]
-
-
-async def _whole(request: Request, completion: Completion, events: ThreadedStream[Event]) -> Response:
-    """Return the reply, or an empty one as soon as the client has left: then the model stops as well."""
-    reply: Response = Response(status_code=CLIENT_GONE)
-    failure: Exception | None = None
-
-    async def read() -> None:
-        nonlocal reply, failure
-        try:
-            reply = JSONResponse(await _completed(completion, events))
-        except Exception as error:
-            failure = error
-        group.cancel_scope.cancel()
-
-    async def watch() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        group.cancel_scope.cancel()
-
-    try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(read)
-            group.start_soon(watch)
-    finally:
-        events.close()
-    if failure is not None:
-        raise failure
-    return reply
-
-
-async def _completed(completion: Completion, events: ThreadedStream[Event]) -> dict[str, Any]:
-    sources: tuple[SearchResult, ...] = ()
-    answer: Answer | None = None
-    while (event := await events.next()) is not None:
-        sources = event.results if isinstance(event, Sources) else sources
-        answer = event if isinstance(event, Answer) else None
-    assert answer is not None, "the last event is the answer"
-    return completion.whole(answer, sources)
 
 
 async def _chunks(

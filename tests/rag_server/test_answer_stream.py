@@ -59,6 +59,10 @@ def test_a_client_that_leaves_stops_the_model(indexed: Settings, stand_in_model:
             lines = reply.iter_lines()
             assert next(line for line in lines if line == "event: token")
         assert stand_in_model.hung_up.wait(10.0), "the model still writes for a client that is gone"
+        stand_in_model.hung_up.clear()
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{address}/v1/ask", json={"question": QUESTION}, headers=AS_ADMIN, timeout=1.0)
+        assert stand_in_model.hung_up.wait(10.0), "the model still writes for a client that did not stream and is gone"
 
 
 @pytest.mark.parametrize("text", ['event: answer\ndata: {"a": "line\\nfeed"}\n\n'])
