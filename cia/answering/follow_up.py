@@ -29,7 +29,7 @@ _VERBS = (
 # "this project" and "that header" name something themselves; "this function" and "that is" do not.
 _POINTER = re.compile(
     rf"\b(?:(?:this|that|these|those|the\s+same)\s+(?:{_THINGS})|its|it|they|them|their"
-    rf"|(?:this|that|these|those)(?=\s*(?:[?.!,;]|$)|\s+(?:{_VERBS})\b))\b",
+    rf"|(?:this|that|these|those)(?=\s*(?:[?.!,;]|$)|\s+(?:{_VERBS}|too|also|as well|then)\b))\b",
     re.IGNORECASE,
 )
 _POINTING = re.compile(
@@ -49,6 +49,10 @@ _BARE = re.compile(
     re.IGNORECASE,
 )
 
+_FRAGMENT = re.compile(
+    r"^\W*(?:for|in|inside|within|with|without|on|from|by|via|as|at|during|before|after|instead of)(?:\s+[^\s?]+){1,5}\W*$",
+    re.IGNORECASE,
+)
 
 FEWEST_WORDS = 2
 """With fewer words of its own, what begins with "and" goes on with the last question: "And in the client?"."""
@@ -73,7 +77,7 @@ def _resolve(question: str, last: Sequence[Exchange]) -> str:
     pointer = _pointer(rest)
     if pointer and not _means_its_own(rest[: pointer.start()]):
         return _with_topic(rest, pointer, former)
-    if _BARE.match(rest) or (opener and len(_own_words(rest)) < FEWEST_WORDS and not _names(rest)):
+    if _BARE.match(rest) or _FRAGMENT.match(rest) or (opener and len(_own_words(rest)) < FEWEST_WORDS and not _names(rest)):
         return _with_words_of(former, rest)
     return question
 

@@ -22,6 +22,7 @@ CALLS = Exchange("Who calls QueryParams.add?", "`Client.merge` does. [httpx/http
         ("Is this function tested?", "Is QueryParams.add tested?"),
         ("what are its arguments?", "what are QueryParams.add's arguments?"),
         ("ok, and what happens when that fails?", "what happens when QueryParams.add fails?"),
+        ("does AsyncClient have that too?", "does AsyncClient have QueryParams.add too?"),
         ("Does BasicAuth use it?", "Does BasicAuth use QueryParams.add?"),
         ("Thanks! Where is it tested?", "Where is QueryParams.add tested?"),
         ("Could you explain that function in more detail?", "Could you explain QueryParams.add in more detail?"),
@@ -40,6 +41,7 @@ def test_a_name_in_the_last_question_goes_before_one_in_its_answer() -> None:
     [
         ("why?", "why (query parameters added URL)"),
         ("And in the client?", "in the client (query parameters added URL)"),
+        ("for a single request?", "for a single request (query parameters added URL)"),
         ("show me an example", "show me an example (query parameters added URL)"),
         ("What about timeouts?", "timeouts (query parameters added URL)"),
     ],
@@ -75,6 +77,7 @@ def test_a_follow_up_to_a_follow_up_reaches_back_to_the_name() -> None:
         "and how is the cookie jar saved?",
         "How does a client follow redirects, and when does it stop?",
         "QueryParams.remove",
+        "in which class is the connection pool closed when the client ends?",
     ],
 )
 def test_a_question_that_stands_by_itself_is_left_alone(asked: str) -> None:
