@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cia.answering import Answer, Usage
+from cia.answering.secrets import mask
 from cia.settings import TracingSettings
 from rag_server.feedback import Rating
 
@@ -149,7 +150,10 @@ class Tracing:
 
 
 def _priced_handler(tracing: Tracing) -> Any:
-    """Langfuse's LangChain handler, which also says what a generation cost: its price list knows no model of ours."""
+    """Langfuse's LangChain handler, which also says what a generation cost, as its price list knows no model of ours.
+
+    What the model wrote is traced without the secrets that it may know by heart.
+    """
     from langfuse.langchain import CallbackHandler
 
     class PricedHandler(CallbackHandler):
@@ -159,6 +163,17 @@ def _priced_handler(tracing: Tracing) -> Any:
             if generation is not None and (usage := getattr(said, "usage_metadata", None)):
                 cost = tracing.cost(Usage(usage["input_tokens"], usage["output_tokens"]))
                 generation.update(cost_details={"total": cost})
-            return super().on_llm_end(response, run_id=run_id, **more)
+            return super().on_llm_end(_masked(response), run_id=run_id, **more)
 
     return PricedHandler(public_key=tracing._public_key)
+
+
+def _masked(response: Any) -> Any:
+    """Return a copy of an LLMResult whose last generation holds no secret."""
+    said = response.generations[-1][-1]
+    message = getattr(said, "message", None)
+    if message is None or not isinstance(message.content, str):
+        return response
+    text = mask(message.content)
+    clean = said.model_copy(update={"text": text, "message": message.model_copy(update={"content": text})})
+    return response.model_copy(update={"generations": [[clean]]})
