@@ -36,6 +36,7 @@ _POINTING = re.compile(
     r"(?:^|[,;:]|\b(?:does|do|did|is|was|can|when|if|why|how|where|after|before|and|because))\W*$", re.IGNORECASE
 )
 """What stands before "that" where it points at something: "the type that is returned" has it of another kind."""
+_AT_THE_END = re.compile(r"(?:\s*(?:too|also|as well|then))?\W*")
 _OWNER = re.compile(r"its|their", re.IGNORECASE)
 _CLAUSE_END = re.compile(
     r"[,;:]|\b(?:and|or|but|when|if|after|before|while|that|because|which|until|once|how|where|why|whether|so)\b", re.IGNORECASE
@@ -84,7 +85,7 @@ def _resolve(question: str, last: Sequence[Exchange]) -> str:
 
 def _pointer(text: str) -> re.Match[str] | None:
     for found in _POINTER.finditer(text):
-        relative = found.group().lower() == "that" and text[found.end() :].strip(" ?.!")
+        relative = found.group().lower() == "that" and not _AT_THE_END.fullmatch(text, found.end())
         if not relative or _POINTING.search(text[: found.start()].rstrip()):
             return found
     return None
