@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from cia.retrieval.question import Question
 
 LEAST_SHARE = 0.5
 """Of a message that must be fixed text of the code; with less, the values say more than the text."""
 LEAST_WORDS = 2
+CHUNKS_REMEMBERED = 8192
 MOST_MESSAGE = 400
 """Characters of a message; a longer text is something else."""
 
@@ -26,8 +28,13 @@ def holds(text: str, quoted: str) -> bool:
     if quoted in text:
         return True
     wanted = _plain(quoted)
-    plain = _plain(text)
-    return wanted in plain or wanted in _plain(_BETWEEN_LITERALS.sub("", text))
+    return any(wanted in reading for reading in _readings(text))
+
+
+@lru_cache(maxsize=CHUNKS_REMEMBERED)
+def _readings(text: str) -> tuple[str, str]:
+    """``text`` as one line, and as one line with adjoining literals joined: the same chunks are read for many questions."""
+    return _plain(text), _plain(_BETWEEN_LITERALS.sub("", text))
 
 
 def quotes_most_of(question: Question) -> bool:
