@@ -23,10 +23,10 @@ CANDIDATES = 160
 CAPTION = """\
 The same prompts and the same limit of tokens, sent to vLLM directly and asked of `POST /v1/ask`, in turns, as streams. vLLM runs
 on the CPU with one thread for the model, beside its own API process, the server and the load generator. The model is a Llama of
-the shape that `runtimes.base_model` makes, with weights that recite: whatever it is asked, it writes {tokens} tokens, words with a
-citation among them, so that each request is exactly one generation of full length. Every prompt was sent once before, so that both
-ways find it in vLLM's prefix cache, and reading it hides nothing of what the server adds. "Grown" is the first token's growth at
-p50 less the mean of `cia_retrieval_seconds`."""
+the shape that `runtimes.base_model` makes, with weights that recite: whatever it is asked, it writes {tokens} tokens, words with
+a citation among them, so that each request is exactly one generation of full length. Every prompt was sent once before, so that
+both ways find it in vLLM's prefix cache, and reading it hides nothing of what the server adds. "Grown" is how much later the
+first token comes at p50, less the mean of `cia_retrieval_seconds`; "server CPU" is for one answer."""
 
 
 @dataclass(slots=True)
@@ -67,8 +67,8 @@ def measure_against_vllm(settings: Settings, streams: Sequence[int], requests: i
             for count in streams
             for row in asyncio.run(_both(count, bodies, vllm, server, max(1, requests // count) * count, rounds))
         ]
-    columns = ("streams", "asked", "answers", "first token p50 ms", "p95 ms", "retrieval ms", "grown ms")
-    columns += ("tokens/s", "of direct", "generator cores")
+    columns: tuple[str, ...] = ("streams", "asked", "answers", "first token p50 ms", "p95 ms", "retrieval ms", "grown ms")
+    columns += ("tokens/s", "of direct", "generator cores", "server CPU ms")
     return f"{CAPTION.format(tokens=with_model.model.answer_tokens)}\n\n{markdown(columns, rows)}"
 
 
@@ -77,15 +77,15 @@ async def _both(
 ) -> list[tuple[str | int | float, ...]]:
     direct, through = Measured([]), Measured([])
     sent, asked = _sent(vllm, list(bodies.values())), _asked(server, list(bodies))
-    before = await _retrieval(server)
+    before, spent = await _retrieval(server), server.cpu_seconds()
     for _ in range(rounds):
         direct.add(await closed_loop(itertools.islice(sent, requests), streams))
         through.add(await closed_loop(itertools.islice(asked, requests), streams))
-    after = await _retrieval(server)
+    after, spent = await _retrieval(server), server.cpu_seconds() - spent
     retrieval = 1000 * (after[0] - before[0]) / (after[1] - before[1])
     grown = through.first_text(0.5) - direct.first_text(0.5) - retrieval
     return [
-        (streams, "vLLM directly", *_columns(direct), float("nan"), float("nan"), direct.tokens_a_second, "", _cores(direct)),
+        (streams, "vLLM directly", *_columns(direct), float("nan"), float("nan"), direct.tokens_a_second, "", _cores(direct), ""),
         (
             streams,
             "the server",
@@ -95,6 +95,7 @@ async def _both(
             through.tokens_a_second,
             f"{through.tokens_a_second / direct.tokens_a_second:.1%}",
             _cores(through),
+            f"{1000 * spent / len(through.replies):.1f}",
         ),
     ]
 

@@ -18,37 +18,40 @@ WARM_UP_SECONDS = 5.0
 
 CAPTION = """\
 `POST /v1/ask` without a model over {chunks:,} chunks: {questions:,} different questions (first sentences of docstrings), asked by
-{users} users in turn. The peak is what {clients} clients reach that ask again as soon as they are answered. The delays are those of
-random arrivals (a Poisson process) at half of that rate, each from the moment it was due. The server and the load generator share
-the machine's {cores} cores."""
+{users} users in turn. The peak is what {clients} clients reach that ask again as soon as they are answered. The delays are those
+of random arrivals (a Poisson process) at half of that rate, each from the moment it was due. "Server CPU" is what one request costs
+at the peak; server and load generator share the machine's {cores} cores."""
 
 
 def measure_extractive(settings: Settings, chunks: int, workers: Sequence[int], seconds: float, cores: int) -> str:
     """Return the table: a row for each number of worker processes, ``seconds`` of load in each of both loops."""
     questions = docstring_questions(settings)
-    rows = []
+    rows: list[tuple[str | int | float, ...]] = []
     for count in workers:
         with assistant_server(settings, count) as server:
             acts = _asked(server, questions)
             asyncio.run(closed_loop(acts, CLIENTS, WARM_UP_SECONDS))
+            spent = server.cpu_seconds()
             peak = asyncio.run(closed_loop(acts, CLIENTS, seconds))
+            spent = server.cpu_seconds() - spent
             rate = len(peak.whole) / peak.seconds
             half = asyncio.run(open_loop(acts, rate / 2, seconds))
-        rows.append(_row(count, peak, half))
+        rows.append(_row(count, peak, 1000 * spent / len(peak.replies), half))
         users = len(server.keys)
-    columns = ("workers", "peak requests/s", "errors", "generator cores", "half: requests/s")
+    columns: tuple[str, ...] = ("workers", "peak requests/s", "errors", "server CPU ms", "generator cores", "half: requests/s")
     columns += ("p50 ms", "p95 ms", "p99 ms", "errors at half", "generator cores at half", "declined")
     caption = CAPTION.format(chunks=chunks, questions=len(questions), users=users, clients=CLIENTS, cores=cores)
     return f"{caption}\n\n{markdown(columns, rows)}"
 
 
-def _row(workers: int, peak: Run, half: Run) -> tuple[str | int | float, ...]:
+def _row(workers: int, peak: Run, server_milliseconds: float, half: Run) -> tuple[str | int | float, ...]:
     delays = [reply.milliseconds for reply in half.whole]
     declined = sum(json.loads(reply.body)["abstained"] for reply in half.whole) / max(1, len(half.whole))
     return (
         workers,
         len(peak.whole) / peak.seconds,
         peak.errors.total(),
+        server_milliseconds,
         f"{peak.cpu_seconds / peak.seconds:.2f}",
         len(half.whole) / half.seconds,
         *(percentile(delays, share) for share in (0.5, 0.95, 0.99)),

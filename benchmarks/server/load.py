@@ -38,7 +38,10 @@ class Events(Protocol):
 
 
 class AskEvents:
-    """The events of ``POST /v1/ask``. An answer that fell back on quoting is an error when ``from_model`` is set."""
+    """The events of ``POST /v1/ask``. An answer that fell back on quoting is an error when ``from_model`` is set.
+
+    Without a model there are no tokens: the answer is the first text.
+    """
 
     def __init__(self, from_model: bool = False) -> None:
         self.tokens, self.error, self.ended = 0, "", False
@@ -53,7 +56,8 @@ class AskEvents:
             self.tokens = (answer["usage"] or {}).get("completion_tokens", 0)
             self.error = "fallback" if self._from_model and answer["mode"] != "llm" else ""
             self.ended = True
-        elif event.startswith(b"event: error"):
+            return True
+        if event.startswith(b"event: error"):
             self.error = _data(event)["error"]["type"]
         return False
 

@@ -49,7 +49,12 @@ class RunningServer:
 
     def processes(self) -> list[psutil.Process]:
         """Return the processes that answer: all below the leash."""
-        return self.process.children(recursive=True)
+        found: list[psutil.Process] = self.process.children(recursive=True)
+        return found
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU seconds that its processes have used."""
+        return sum(sum(process.cpu_times()[:2]) for process in self.processes())
 
     def metric(self, line: str) -> float:
         """Return the value of ``line`` in ``/metrics``, 0 when it is not there."""
