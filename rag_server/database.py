@@ -125,8 +125,10 @@ def _remote_engine(url: str, variable: str) -> Engine:
 def _file_engine(path: Path) -> Engine:
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # SQLite gives its side files the rights of the database, so that it is enough to make this one private.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # SQLite gives its side files the rights of the database, so that it is enough to make this one private. Only where
+        # there is none yet: closing a file drops every lock that this process has on it (POSIX, fcntl), SQLite's too.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": LOCK_SECONDS}, pool_size=8, max_overflow=64)
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)

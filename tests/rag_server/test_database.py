@@ -153,3 +153,18 @@ def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
         assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
         assert "CIA_HOME" in ended.stderr
         assert ended.stdout == ""
+
+
+def test_a_second_opening_in_the_process_leaves_the_first_its_locks(database: Database, settings: Settings) -> None:
+    """Else another process takes the file for unused, removes its write-ahead log, and the first never sees a change again."""
+    with database.writing() as connection:
+        connection.execute(insert(lamps).values(name="a"))
+    Database(settings, {}).close()
+    script = (
+        "from sqlalchemy import text; from cia.settings import load_settings; from rag_server.database import Database\n"
+        "database = Database(load_settings(), {})\n"
+        "with database.writing() as connection: connection.execute(text('DELETE FROM lamps_of_a_test'))\n"
+        "database.close()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, "CIA_HOME": str(settings.home)})
+    assert count(database) == 0
