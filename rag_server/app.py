@@ -16,6 +16,7 @@ from rag_server.errors import install_error_handlers
 from rag_server.host_check import HostCheck
 from rag_server.limits import Concurrency, RequestRate
 from rag_server.mcp_server import install_mcp
+from rag_server.openapi_document import complete_document
 from rag_server.request_record import RequestRecord, json_log
 from rag_server.routes import ask, auth, chat_completions, conversations, feedback, operations, search, sources
 from rag_server.routes.page import install_pages
@@ -55,6 +56,7 @@ def create_app(settings: Settings, *, log: Any = None, tracing: Tracing | None =
     mcp = install_mcp(app, services)
     install_pages(app)
     install_error_handlers(app)
+    complete_document(app)
     limits = services.limits
     # What is added last comes first: a request is recorded, its host, its size and its user are looked at, then it is counted.
     app.add_middleware(Concurrency, settings=settings.rag)
