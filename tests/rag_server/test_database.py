@@ -161,13 +161,14 @@ def test_a_second_opening_in_the_process_leaves_the_first_its_locks(database: Da
         connection.execute(insert(lamps).values(name="a"))
     Database(settings, {}).close()
     script = (
-        "import sys; from sqlalchemy import text; from cia.settings import load_settings; from rag_server.database import Database\n"
+        "import sys; from sqlalchemy import text\n"
+        "from cia.settings import load_settings; from rag_server.database import Database\n"
         "database = Database(load_settings(), {})\n"
         "with database.writing() as connection: connection.execute(text(sys.argv[1]))\n"
         "database.close()"
     )
     # What the first of them writes is still seen: it removes the log as it ends.
-    for statement in ("INSERT INTO lamps_of_a_test (name) VALUES ('b')", "DELETE FROM lamps_of_a_test"):
+    for statement, rows in (("INSERT INTO lamps_of_a_test (name) VALUES ('b')", 2), ("DELETE FROM lamps_of_a_test", 0)):
         environment = {**os.environ, "CIA_HOME": str(settings.home)}
         subprocess.run([sys.executable, "-c", script, statement], check=True, env=environment)
-    assert count(database) == 0
+        assert count(database) == rows
