@@ -19,8 +19,8 @@ WARM_UP_SECONDS = 5.0
 CAPTION = """\
 `POST /v1/ask` without a model over {chunks:,} chunks: {questions:,} different questions (first sentences of docstrings), asked by
 {users} users in turn. The peak is what {clients} clients reach that ask again as soon as they are answered. The delays are those
-of random arrivals (a Poisson process) at half of that rate, each from the moment it was due. "Server CPU" is what one request costs
-at the peak; server and load generator share the machine's {cores} cores."""
+of random arrivals (a Poisson process) at half of that rate, each from the moment it was due. "Server CPU" is that of a request at
+the peak; server and load generator share the machine's {cores} cores."""
 
 
 def measure_extractive(settings: Settings, chunks: int, workers: Sequence[int], seconds: float, cores: int) -> str:
