@@ -186,7 +186,7 @@ def _normal(text: str) -> str:
     return IDS.sub("ID", text)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, min_size=1, max_size=8))
 def test_no_reply_tells_whether_there_is_another_repository(houses: Houses, steps: list[tuple[Any, ...]]) -> None:
     for step in steps:
