@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,10 @@ from cia.settings import Settings
 
 STREAMS = (1, 16, 64)
 QUESTIONS = 64
-CANDIDATES = 160
+CANDIDATES = 96
 """Some are declined before any model is asked, and a few prompts are longer than they were estimated to be."""
+
+WARM_UP_STREAMS = 8
 
 CAPTION = """\
 The same prompts and the same limit of tokens, sent to vLLM directly and asked of `POST /v1/ask`, in turns, as streams. vLLM runs
@@ -60,8 +62,7 @@ def measure_against_vllm(settings: Settings, streams: Sequence[int], requests: i
     bodies = requests_to_model(settings, docstring_questions(settings)[:CANDIDATES])
     with reciting_vllm(settings) as with_model, assistant_server(with_model) as server:
         vllm = f"{with_model.model.base_url}/chat/completions"
-        bodies = asyncio.run(_answered_in_full(bodies, vllm, with_model.model.answer_tokens))
-        asyncio.run(closed_loop(itertools.islice(_asked(server, list(bodies)), len(bodies)), 4))
+        bodies = asyncio.run(_answered_in_full(bodies, vllm, server, with_model.model.answer_tokens))
         rows = [
             row
             for count in streams
@@ -76,7 +77,7 @@ async def _both(
     streams: int, bodies: dict[str, dict[str, Any]], vllm: str, server: RunningServer, requests: int, rounds: int
 ) -> list[tuple[str | int | float, ...]]:
     direct, through = Measured([]), Measured([])
-    sent, asked = _sent(vllm, list(bodies.values())), _asked(server, list(bodies))
+    sent, asked = _sent(vllm, bodies), _asked(server, bodies)
     before, spent = await _retrieval(server), server.cpu_seconds()
     for _ in range(rounds):
         direct.add(await closed_loop(itertools.islice(sent, requests), streams))
@@ -108,28 +109,29 @@ def _cores(measured: Measured) -> str:
     return f"{measured.cpu_seconds / measured.seconds:.2f}"
 
 
-def _sent(vllm: str, bodies: Sequence[dict[str, Any]]) -> Iterator[Act]:
-    return (act(Request("direct", "POST", vllm, body, events=CompletionEvents)) for body in itertools.cycle(bodies))
+def _sent(vllm: str, bodies: dict[str, dict[str, Any]]) -> Iterator[Act]:
+    for question, body in itertools.cycle(bodies.items()):
+        yield act(Request(question, "POST", vllm, body, events=CompletionEvents))
 
 
-def _asked(server: RunningServer, questions: Sequence[str]) -> Iterator[Act]:
+def _asked(server: RunningServer, questions: Iterable[str]) -> Iterator[Act]:
     for question, key in zip(itertools.cycle(questions), itertools.cycle(server.keys), strict=False):
         body = {"question": question, "stream": True}
-        yield act(Request("through", "POST", f"{server.address}/v1/ask", body, key, lambda: AskEvents(from_model=True)))
+        yield act(Request(question, "POST", f"{server.address}/v1/ask", body, key, lambda: AskEvents(from_model=True)))
 
 
-async def _answered_in_full(bodies: dict[str, dict[str, Any]], vllm: str, tokens: int) -> dict[str, dict[str, Any]]:
-    """Ask each prompt once, which also warms vLLM up, and keep those whose answer has its full length."""
-    kept: dict[str, dict[str, Any]] = {}
-    for question, body in bodies.items():
-        run = await closed_loop(itertools.islice(_sent(vllm, [body]), 1), 1)
-        if not run.errors and run.replies[0].tokens == tokens:
-            kept[question] = body
-        if len(kept) == QUESTIONS:
-            break
+async def _answered_in_full(
+    bodies: dict[str, dict[str, Any]], vllm: str, server: RunningServer, tokens: int
+) -> dict[str, dict[str, Any]]:
+    """Ask each question both ways once, which also warms both up, and keep those whose answers have their full length."""
+    direct = await closed_loop(itertools.islice(_sent(vllm, bodies), len(bodies)), WARM_UP_STREAMS)
+    through = await closed_loop(itertools.islice(_asked(server, bodies), len(bodies)), WARM_UP_STREAMS)
+    full = [{reply.name for reply in run.whole if reply.tokens == tokens} for run in (direct, through)]
+    kept = [question for question in bodies if all(question in names for names in full)][:QUESTIONS]
     if len(kept) < QUESTIONS // 2:
-        raise OperationError(f"only {len(kept)} of {len(bodies)} prompts had an answer of {tokens} tokens; see logs/vllm.log")
-    return kept
+        why = f"{dict(direct.errors)} directly, {dict(through.errors)} through the server"
+        raise OperationError(f"only {len(kept)} of {len(bodies)} questions had an answer of {tokens} tokens; errors: {why}")
+    return {question: bodies[question] for question in kept}
 
 
 async def _retrieval(server: RunningServer) -> tuple[float, float]:
