@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -29,9 +28,7 @@ class ThreadedStream(Generic[Item]):
     def __init__(self, items: Iterator[Item]) -> None:
         self._items = items
         self._loop = asyncio.get_running_loop()
-        self._ready: deque[Item | Exception | None] = deque()
-        self._arrived = asyncio.Event()
-        self._told = False
+        self._queue: asyncio.Queue[Item | Exception | None] = asyncio.Queue()
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="answer-stream", daemon=True)
         self._thread.start()
@@ -40,19 +37,9 @@ class ThreadedStream(Generic[Item]):
         """Nobody wants the rest."""
         self._closed.set()
 
-    @property
-    def is_ahead(self) -> bool:
-        """Whether ``next`` has something to return at once."""
-        return bool(self._ready) and not isinstance(self._ready[0], Exception)
-
     async def next(self) -> Item | None:
         """Return the next item, or None at the end. Raises what the generator raised."""
-        while not self._ready:
-            self._arrived.clear()
-            self._told = False
-            if not self._ready:  # an item that came just before was not told of
-                await self._arrived.wait()
-        item = self._ready.popleft()
+        item = await self._queue.get()
         if isinstance(item, Exception):
             raise item
         return item
@@ -72,12 +59,8 @@ class ThreadedStream(Generic[Item]):
             self._hand_over(end)
 
     def _hand_over(self, item: Item | Exception | None) -> None:
-        self._ready.append(item)
-        if self._told:  # waking the loop for every token is what many streams would spend their time on
-            return
-        self._told = True
         try:
-            self._loop.call_soon_threadsafe(self._arrived.set)
+            self._loop.call_soon_threadsafe(self._queue.put_nowait, item)
         except RuntimeError:  # the loop has ended, and the client with it
             self._closed.set()
 
@@ -114,19 +97,12 @@ async def read_answer(stream: ThreadedStream[Event]) -> tuple[Answer, tuple[Sear
 
 
 async def as_server_sent_events(first: Event | None, stream: ThreadedStream[Event], log: Any) -> AsyncIterator[bytes]:
-    """Yield ``sources``, ``token`` and ``answer`` events; an ``error`` event ends a stream that failed on the way.
-
-    Events that have come by the time the last ones are sent go out together.
-    """
+    """Yield ``sources``, ``token`` and ``answer`` events; an ``error`` event ends a stream that failed on the way."""
     try:
         event = first
         while event is not None:
-            ready = [event]
-            while stream.is_ahead and (event := await stream.next()) is not None:
-                ready.append(event)
-            yield b"".join(_encode(*_named(one)) for one in ready)
-            if event is not None:
-                event = await stream.next()
+            yield _encode(*_named(event))
+            event = await stream.next()
     except Exception as error:
         log.error("stream failed", error=type(error).__name__, exc_info=False)
         yield _encode("error", describe(error)[1])
