@@ -201,7 +201,7 @@ class Services:
         with contextlib.suppress(Exception):  # the first question will say what is wrong
             self.retriever.search("warm up", limit=1)
         if self.settings.model.base_url is not None:
-            import langchain_openai  # noqa: F401  (seconds on a busy machine)
+            import cia.answering.streaming_chat  # noqa: F401  (LangChain takes a second or more)
 
     def _readable(self, principal: Principal, asked: Sequence[str] | None) -> list[str]:
         indexed = [one.name for one in self.retriever.repositories()]

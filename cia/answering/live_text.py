@@ -12,6 +12,9 @@ from cia.retrieval.result import SearchResult
 AT_LEAST = 24
 """Characters that are checked together after the first word: some six tokens, so that checking stays cheap."""
 
+GROWTH = 8
+"""And a further one for so many that are checked already: each time all of it is read again."""
+
 _FENCE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
 _TICKS = re.compile(r"`+")
 _FIRST_WORD = re.compile(r"\s*[A-Za-z]+")
@@ -39,7 +42,7 @@ class LiveText:
             end = len(self.written)
         else:
             end = _settled(self.written)
-            if end < self._checked_to + (AT_LEAST if self._shown else 1):
+            if end < self._checked_to + (AT_LEAST + self._checked_to // GROWTH if self._shown else 1):
                 return ""
         self._checked_to = end
         return self._beyond_shown(check(mask(self.written[:end]), self._context, self._line_count))

@@ -18,19 +18,15 @@ def open_model(model: ModelSettings) -> BaseChatModel | None:
     """Return a chat model for ``model.base_url``, or None when no address is set. Nothing is sent yet."""
     if model.base_url is None:
         return None
-    import httpx
-    from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
-    return ChatOpenAI(
+    from cia.answering.streaming_chat import StreamingChat
+
+    return StreamingChat(
         base_url=model.base_url,
         model=model.base_model,
-        # vLLM without --api-key takes any; the client insists on one.
-        api_key=SecretStr(os.environ.get(model.api_key_variable) or "none"),
-        timeout=httpx.Timeout(model.timeout_seconds, connect=min(CONNECT_SECONDS, model.timeout_seconds)),
-        max_retries=0,  # the assistant asks once more itself, and says so in the sources
+        api_key=SecretStr(os.environ.get(model.api_key_variable) or "none"),  # vLLM without --api-key takes any
         max_completion_tokens=model.answer_tokens,
-        temperature=0,
-        streaming=True,
-        stream_usage=True,
+        connect_seconds=min(CONNECT_SECONDS, model.timeout_seconds),
+        read_seconds=model.timeout_seconds,
     )

@@ -43,7 +43,7 @@ def test_a_question_is_one_trace_with_its_steps(
         traces[f"{span.context.trace_id:032x}"][span.name] = span
     for answer in answers:
         spans = traces[answer["trace_id"]]
-        assert {"question", "ask", "retrieve", "answer", "ChatOpenAI"} <= set(spans)
+        assert {"question", "ask", "retrieve", "answer", "StreamingChat"} <= set(spans)
         top = str(dict(spans["question"].attributes))
         assert QUESTION in top
         assert answer["answer"] in top
@@ -86,7 +86,7 @@ def test_a_trace_says_who_asked_in_which_conversation_and_what_it_cost(
     assert {span["session.id"] for span in spans.values()} == {told["conversation"]}
     assert spans["question"]["langfuse.observation.metadata.prompt_tokens"] == "512"
     assert float(spans["question"]["langfuse.observation.metadata.cost"]) == pytest.approx(cost)
-    assert json.loads(spans["ChatOpenAI"]["langfuse.observation.cost_details"])["total"] == pytest.approx(cost)
+    assert json.loads(spans["StreamingChat"]["langfuse.observation.cost_details"])["total"] == pytest.approx(cost)
     assert server.metric("cia_cost_total") == pytest.approx(cost)
 
 
