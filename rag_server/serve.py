@@ -18,6 +18,9 @@ from rag_server.database import Database
 SHUTDOWN_SECONDS = 5
 """Requests under way get this long to finish."""
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and proxies keep an idle connection: else one sends a request just as we close it, and loses it."""
+
 
 def run(settings: Settings, host: str | None = None, port: int | None = None, ready: Callable[[str], None] | None = None) -> None:
     """Serve until told to stop. ``ready`` gets the address once it answers; by default it is printed.
@@ -50,6 +53,7 @@ def _config(app: Any, **more: Any) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         **more,
     )
 
