@@ -27,10 +27,6 @@ from cia.retrieval.tokens import term_ids
 from cia.settings import Settings
 
 MAX_LIMIT = 100
-SEARCHES_HERE = 2
-"""Searches at once in this process: more threads would only take Python's lock from each other, and all would end last."""
-SEARCHES_ELSEWHERE = 32
-"""And on a Qdrant server, for which a search mostly waits."""
 NOTICE_SECONDS = 1.0
 """For so long it is taken for granted that a working tree is where it was."""
 NOTICE_REST = 50.0
@@ -47,7 +43,6 @@ class Retriever:
         self._store = open_store(settings)
         self._corpus = Corpus(settings)
         self._lock = threading.Lock()
-        self._turn = threading.BoundedSemaphore(SEARCHES_HERE if settings.index.qdrant_url is None else SEARCHES_ELSEWHERE)
         self._open: dict[str, tuple[object, Generation]] = {}
         self._embedder: Embedder | None = None
         self._moved: dict[str, tuple[float, str | None]] = {}
@@ -79,9 +74,8 @@ class Retriever:
         if all(condition is None for condition in conditions):
             return SearchResponse(query, (), (*notices, f"no indexed file matches path:{asked.path}"))
         dense, by_words = self._embed(asked.text)
-        with self._turn:
-            question, candidates, idf = self._considered(asked.text, dense, generations, conditions)
-            found = answered_first(question, rank(question, candidates, idf))[:limit]
+        question, candidates, idf = self._considered(asked.text, dense, generations, conditions)
+        found = answered_first(question, rank(question, candidates, idf))[:limit]
         notices += by_words + self._notices({candidate.repo for candidate in found})
         return SearchResponse(query, tuple(map(_result, found)), notices)
 
