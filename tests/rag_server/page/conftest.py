@@ -31,8 +31,9 @@ class Site:
     home: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """A browser for a file of tests: while it runs, Playwright's event loop does, and no test beside it can have its own."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
@@ -76,7 +77,7 @@ def model(site_model: StandInModel) -> StandInModel:
     return site_model
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def signed_in(browser: Browser, site: Site) -> Iterator[BrowserContext]:
     """A browser in which someone has signed in, and which has the page's files by now."""
     context = browser.new_context()
