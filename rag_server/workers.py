@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import shutil
@@ -10,7 +9,9 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
+import psutil
 import uvicorn
 from fastapi import FastAPI
 from prometheus_client.multiprocess import mark_process_dead
@@ -27,22 +28,30 @@ START_SECONDS = 60.0
 
 def serve_by_workers(settings: Settings, config: uvicorn.Config, listener: socket.socket, announce: Callable[[], None]) -> None:
     """Serve with ``settings.rag.workers`` processes until told to stop; ``announce`` is called once all of them answer."""
-    folder = settings.home / "rag_server"
-    measures = folder / "metrics"
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(measures)
+    measures = own_folder(settings.home / "rag_server") / "metrics"
     measures.mkdir(parents=True)
     if redis_url(settings.rag) is None:
         json_log().warning("limits", problem=f"each worker counts for itself; {settings.rag.redis_url_variable} makes them one")
     # Workers are started afresh, and learn from the environment what to serve and where to count together.
-    os.environ.update(for_child_process(settings, folder), PROMETHEUS_MULTIPROC_DIR=str(measures))
-    _Workers(config, listener, announce).run()
+    os.environ.update(for_child_process(settings, measures.parent), PROMETHEUS_MULTIPROC_DIR=str(measures))
+    try:
+        _Workers(config, listener, announce).run()
+    finally:
+        shutil.rmtree(measures.parent, ignore_errors=True)
 
 
 def worker_application() -> FastAPI:
     """Return the application of one worker, which ends with the process that started it."""
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     return create_app(load_settings())
+
+
+def own_folder(parent: Path) -> Path:
+    """Return a folder for this server alone, as others may serve the same home; those of servers that were killed go."""
+    for folder in parent.glob("workers-*"):
+        if not psutil.pid_exists(int(folder.name.rpartition("-")[2])) or folder.name == f"workers-{os.getpid()}":
+            shutil.rmtree(folder, ignore_errors=True)
+    return parent / f"workers-{os.getpid()}"
 
 
 class _Workers(Multiprocess):

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from cia.settings import Settings
+from rag_server.workers import own_folder
 from tests.rag_server.running_server import AS_ADMIN, UNHURRIED, with_administrator
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc (Linux)")
@@ -74,3 +75,15 @@ def test_workers_share_an_address_and_their_counts_are_replaced_and_end_with_the
     finally:
         parent.kill()
         parent.wait()
+
+
+def test_two_servers_over_one_home_leave_each_other_alone_and_what_was_killed_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        theirs, killed = tmp_path / f"workers-{other.pid}", tmp_path / "workers-999999999"
+        theirs.mkdir()
+        killed.mkdir()
+        ours = own_folder(tmp_path)
+        other.kill()
+    assert ours == tmp_path / f"workers-{os.getpid()}"
+    assert theirs.exists()
+    assert not killed.exists()

@@ -113,7 +113,7 @@ def test_a_key_is_nowhere_in_the_database_the_log_or_an_error(server: Server, in
     said = [reader.client.get("/v1/me"), reader.client.get("/nothing"), reader.client.post("/v1/ask", content=b"{")]
     said.append(server.acting_as(f"{key}x").client.get("/v1/me"))
     said.append(reader.client.post("/auth/session", json={"api_key": key, "wrong": 1}))
-    files = [path.read_bytes() for path in (indexed.home / "rag_server").iterdir()]
+    files = [path.read_bytes() for path in (indexed.home / "rag_server").rglob("*") if path.is_file()]
     assert files
     for told in (*files, json.dumps(server.log).encode(), *(reply.content for reply in said)):
         assert secret.encode() not in told
