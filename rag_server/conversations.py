@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from sqlalchemy import (
 from cia.answering import Answer, Exchange
 from cia.errors import NotIndexedError
 from rag_server.access import Principal
-from rag_server.database import Database, metadata
+from rag_server.database import Database, metadata, utc_now
 
 TITLE_CHARACTERS = 80
 
@@ -85,6 +85,17 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+def newest_within(history: Sequence[Exchange], characters: int) -> list[Exchange]:
+    """Return the end of ``history`` whose questions and answers have at most ``characters`` together, oldest first."""
+    chosen: list[Exchange] = []
+    for exchange in reversed(history):
+        characters -= len(exchange.question) + len(exchange.answer)
+        if characters < 0:
+            break
+        chosen.append(exchange)
+    return chosen[::-1]
+
+
 class Conversations:
     """Each user's conversations. Every method takes the Principal, and sees nobody else's.
 
@@ -102,7 +113,7 @@ class Conversations:
 
         ``repos`` are those whose code the answer was made from.
         """
-        now = _now()
+        now = utc_now()
         with self._database.writing() as connection:
             if begin:
                 title = " ".join(question.split())[:TITLE_CHARACTERS]
@@ -143,16 +154,10 @@ class Conversations:
         return Conversation(row.id, row.title, row.created, row.updated, len(readable)), readable
 
     def history(self, principal: Principal, identifier: str, characters: int) -> list[Exchange]:
-        """Return the newest exchanges whose questions and answers have at most ``characters`` together, oldest first."""
+        """Return the newest exchanges that may still be read, as many as ``newest_within`` leaves, oldest first."""
         _, kept = self.read(principal, identifier)
-        chosen: list[Exchange] = []
-        for turn in reversed(kept):
-            exchange = Exchange(turn.answer["resolved_question"] or turn.question, turn.answer["answer"])
-            characters -= len(exchange.question) + len(exchange.answer)
-            if characters < 0:
-                break
-            chosen.append(exchange)
-        return chosen[::-1]
+        said = [Exchange(turn.answer["resolved_question"] or turn.question, turn.answer["answer"]) for turn in kept]
+        return newest_within(said, characters)
 
     def delete(self, principal: Principal, identifier: str) -> None:
         """Forget one conversation."""
@@ -181,7 +186,3 @@ def _repos_of_last(connection: Connection, identifier: str) -> list[str]:
     query = select(turns.c.repos).where(turns.c.conversation == identifier).order_by(turns.c.id.desc()).limit(1)
     last = connection.execute(query).scalar()
     return list(json.loads(last)) if last else []
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

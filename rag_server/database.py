@@ -7,6 +7,7 @@ replicas. Each store defines its tables on ``metadata``, in its own file, and ha
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -37,6 +38,11 @@ SPOKEN_CAUSES: tuple[tuple[tuple[str, ...], type[OperationError], str], ...] = (
     (("malformed", "not a database"), OperationError, "{name} is damaged; restore a copy, or move it away to begin a new one"),
 )
 """What SQLite says, and what a person is told."""
+
+
+def utc_now() -> datetime.datetime:
+    """Return the time as the tables keep it: in UTC, and without saying so, as SQLite has no time zones."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
 
 
 class Database:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import Column, DateTime, String, Table, Text, delete, insert, select
 
 from rag_server.access import Principal
-from rag_server.database import Database, metadata
+from rag_server.database import Database, metadata, utc_now
 
 ratings = Table(
     "feedback",
@@ -42,7 +41,6 @@ class FeedbackStore:
     def give(self, principal: Principal, trace_id: str, rating: Rating) -> None:
         """Keep ``rating`` in place of an earlier one of this user's."""
         mine = (ratings.c.trace_id == trace_id) & (ratings.c.user == principal.user)
-        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         with self._database.writing() as connection:
             connection.execute(delete(ratings).where(mine))
             connection.execute(
@@ -52,7 +50,7 @@ class FeedbackStore:
                     rating=rating.rating,
                     comment=rating.comment,
                     correction=rating.correction,
-                    given=now,
+                    given=utc_now(),
                 )
             )
 

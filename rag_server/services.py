@@ -21,7 +21,7 @@ from cia.retrieval.store import IndexedRepository
 from cia.settings import Settings
 from rag_server.access import Principal
 from rag_server.access.authenticator import Authenticator
-from rag_server.conversations import Conversations, new_id
+from rag_server.conversations import Conversations, new_id, newest_within
 from rag_server.database import Database
 from rag_server.dependency_health import DependencyHealth
 from rag_server.feedback import FeedbackStore, Rating
@@ -90,6 +90,10 @@ class Services:
         """Return the indexed repositories that the user may read, by name."""
         return [one for one in self.retriever.repositories() if principal.may_read(one.name)]
 
+    def fingerprint(self, principal: Principal, repos: Sequence[str] | None = None) -> str:
+        """Return a hash of what a question of this user over ``repos`` reads. Raises as ``search`` does."""
+        return self.retriever.fingerprint(self._readable(principal, repos))
+
     def search(
         self,
         principal: Principal,
@@ -121,7 +125,7 @@ class Services:
         conversation = new_id() if asked.conversation == NEW_CONVERSATION else asked.conversation or ""
         if self.settings.rag.log_questions:
             self.log.info("question", request_id=request_id, user=principal.user, question=asked.question)
-        index = self.retriever.fingerprint(readable)
+        index = self.retriever.fingerprint(readable) if self.tracing.is_on else ""
         with (
             self._budgeted(principal) as telling,
             self.tracing.question(asked.question, request_id, principal.user, conversation or None, index) as trace,
@@ -174,19 +178,11 @@ class Services:
                 self.limits.token_budget.spend(principal.user, telling.tokens)
 
     def _history(self, principal: Principal, asked: Asked) -> Sequence[Exchange]:
+        """What was said before: ours, which holds no secret, or what a client sent, which may."""
+        longest = self.settings.rag.max_history_chars
         if asked.conversation in (None, NEW_CONVERSATION):
-            return self._newest(asked.history)
-        return self.conversations.history(principal, str(asked.conversation), self.settings.rag.max_history_chars)
-
-    def _newest(self, history: Sequence[Exchange]) -> Sequence[Exchange]:
-        """The end of a history that a client sent, as long as one of ours may be; a secret in it is masked."""
-        left, chosen = self.settings.rag.max_history_chars, []
-        for exchange in reversed(history):
-            left -= len(exchange.question) + len(exchange.answer)
-            if left < 0:
-                break
-            chosen.append(Exchange(mask(exchange.question), mask(exchange.answer)))
-        return chosen[::-1]
+            return [Exchange(mask(one.question), mask(one.answer)) for one in newest_within(asked.history, longest)]
+        return self.conversations.history(principal, str(asked.conversation), longest)
 
     def _kept(self, principal: Principal, asked: Asked, answer: Answer, made_from: set[str]) -> Answer:
         begin = asked.conversation == NEW_CONVERSATION

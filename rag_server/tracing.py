@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from cia.answering import Answer, Usage
@@ -98,7 +99,7 @@ class Tracing:
             ) as span,
             propagate_attributes(user_id=user, session_id=session, metadata={"index": index}, trace_name="question"),
         ):
-            yield Trace(trace_id, (_priced_handler(self),), span)
+            yield Trace(trace_id, (_priced_handler()(self._public_key, self.cost),), span)
 
     def rated(self, trace_id: str, user: str, rating: Rating) -> None:
         """Send a user's rating as the trace's score: 1 or 0 with the comment, and a correction as one of its own."""
@@ -149,23 +150,28 @@ class Tracing:
         )
 
 
-def _priced_handler(tracing: Tracing) -> Any:
-    """Langfuse's LangChain handler, which also says what a generation cost, as its price list knows no model of ours.
+@cache
+def _priced_handler() -> Any:
+    """Return Langfuse's LangChain handler as a class that also says what a generation cost: no price list knows our models.
 
-    What the model wrote is traced without the secrets that it may know by heart.
+    What the model wrote is traced without the secrets that it may know by heart. Made once, and not before it is needed.
     """
     from langfuse.langchain import CallbackHandler
 
     class PricedHandler(CallbackHandler):
+        def __init__(self, public_key: str, cost: Callable[[Usage], float]) -> None:
+            super().__init__(public_key=public_key)
+            self._cost = cost
+
         def on_llm_end(self, response: Any, *, run_id: uuid.UUID, **more: Any) -> Any:
             said = getattr(response.generations[-1][-1], "message", None)
             generation = self._runs.get(run_id)
             if generation is not None and (usage := getattr(said, "usage_metadata", None)):
-                cost = tracing.cost(Usage(usage["input_tokens"], usage["output_tokens"]))
+                cost = self._cost(Usage(usage["input_tokens"], usage["output_tokens"]))
                 generation.update(cost_details={"total": cost})
             return super().on_llm_end(_masked(response), run_id=run_id, **more)
 
-    return PricedHandler(public_key=tracing._public_key)
+    return PricedHandler
 
 
 def _masked(response: Any) -> Any:

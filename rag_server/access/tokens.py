@@ -12,7 +12,7 @@ from sqlalchemy import Column, DateTime, LargeBinary, String, Table, delete, ins
 
 from cia.errors import AccessError
 from cia.settings import RagSettings
-from rag_server.database import Database, metadata
+from rag_server.database import Database, metadata, utc_now
 
 ISSUER = "code-intelligence-assistant"
 ALGORITHM = "HS256"
@@ -77,9 +77,9 @@ class Tokens:
             if end_tokens:
                 connection.execute(delete(signing_keys))
             else:
-                connection.execute(update(signing_keys).where(signing_keys.c.retired.is_(None)).values(retired=_now()))
+                connection.execute(update(signing_keys).where(signing_keys.c.retired.is_(None)).values(retired=utc_now()))
             kid = secrets.token_hex(8)
-            connection.execute(insert(signing_keys).values(kid=kid, secret=secrets.token_bytes(32), created=_now()))
+            connection.execute(insert(signing_keys).values(kid=kid, secret=secrets.token_bytes(32), created=utc_now()))
             return kid
 
     def _signing_key(self) -> tuple[str, bytes]:
@@ -90,7 +90,7 @@ class Tokens:
         )
         with self._database.reading() as connection:
             row = connection.execute(newest).first()
-        if row is not None and _now() - row.created < self._rotation:
+        if row is not None and utc_now() - row.created < self._rotation:
             return row.kid, row.secret
         # Two processes that find the key too old at once make one each; either verifies what the other signs.
         self._forget_ended()
@@ -102,16 +102,12 @@ class Tokens:
     def _forget_ended(self) -> None:
         longest = datetime.timedelta(seconds=max(self._life.values()))
         with self._database.writing() as connection:
-            connection.execute(delete(signing_keys).where(signing_keys.c.retired < _now() - longest))
+            connection.execute(delete(signing_keys).where(signing_keys.c.retired < utc_now() - longest))
 
     def _secret(self, kid: str) -> bytes:
         longest = datetime.timedelta(seconds=max(self._life.values()))
         with self._database.reading() as connection:
             row = connection.execute(select(signing_keys).where(signing_keys.c.kid == kid)).first()
-        if row is None or (row.retired is not None and row.retired < _now() - longest):
+        if row is None or (row.retired is not None and row.retired < utc_now() - longest):
             raise jwt.InvalidTokenError("unknown kid")
         return bytes(row.secret)
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

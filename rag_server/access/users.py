@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from cia.errors import InputError
 from rag_server.access.principal import Principal
-from rag_server.database import Database, metadata
+from rag_server.database import Database, metadata, utc_now
 
 EVERY_REPOSITORY = "*"
 OIDC_PREFIX = "oidc:"
@@ -84,7 +84,7 @@ class Users:
                 )
             connection.execute(delete(users).where(users.c.name == name))
             try:
-                connection.execute(insert(users).values(name=name, is_admin=is_admin, created=_now()))
+                connection.execute(insert(users).values(name=name, is_admin=is_admin, created=utc_now()))
             except IntegrityError:
                 raise InputError(f"there is a user {name!r} already: another process has just added it") from None
             _insert_grants(connection, name, frozenset(repos))
@@ -107,7 +107,7 @@ class Users:
         """End ``name``: keys, tokens and sessions stop working, on every replica within a second."""
         with self._database.writing() as connection:
             _active(connection, name)
-            connection.execute(update(users).where(users.c.name == name).values(revoked=_now()))
+            connection.execute(update(users).where(users.c.name == name).values(revoked=utc_now()))
             connection.execute(delete(api_keys).where(api_keys.c.user == name))
             connection.execute(delete(grants).where(grants.c.user == name))
 
@@ -178,7 +178,7 @@ def _insert_grants(connection: Connection, name: str, repos: frozenset[str]) -> 
 
 def _insert_key(connection: Connection, name: str, key: tuple[str, str]) -> None:
     identifier, secret_hash = key
-    connection.execute(insert(api_keys).values(id=identifier, user=name, secret_hash=secret_hash, created=_now()))
+    connection.execute(insert(api_keys).values(id=identifier, user=name, secret_hash=secret_hash, created=utc_now()))
 
 
 def _not_granted(user: User, repo: str) -> str:
@@ -192,7 +192,3 @@ def _check_name(name: str) -> None:
         raise InputError(
             f"{name!r} cannot be a user's name: letters, digits and . _ @ - (at most 64, a letter or digit first), or oidc:NAME"
         )
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)

@@ -112,8 +112,7 @@ def _scope(body: ChatCompletionRequest, services: Services, principal: Principal
     if repos is not None and body.repos not in (None, repos):
         raise UnsupportedError("repos", f"the model {body.model!r} is one repository; choose others with the model {MODEL!r}")
     repos = body.repos if repos is None else repos
-    readable = principal.readable([one.name for one in services.repositories(principal)], repos)
-    return repos, services.retriever.fingerprint(readable)
+    return repos, services.fingerprint(principal, repos)
 
 
 def _repos_of(name: str, services: Services, principal: Principal) -> list[str] | None:
