@@ -195,17 +195,43 @@ class RagSettings(Section):
     log_questions: bool = Field(default=False, description="Put the text of questions into the log.")
 
 
+class CanarySettings(Section):
+    """A share of the users on another version, and when it is taken back."""
+
+    version: int | None = Field(default=None, gt=0, description="The version on trial; null: what `cia models canary` says.")
+    percent: float = Field(default=10.0, gt=0, le=50, description="Share of the users that it answers.")
+    minimum_answers: int = Field(default=50, gt=0, description="Before so many answers of each version nothing is judged.")
+    bound: float = Field(
+        default=0.05, ge=0, lt=1, description="So much more frequent may its errors, abstentions or thumbs down be."
+    )
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="How sure it must be that they are, to take it back.")
+
+
 class ServingSettings(Section):
     """vLLM, as started here or as an InferenceService."""
 
+    model: str | None = Field(
+        default=None,
+        description="Folder or hub name that vLLM loads; null: the base of the adapter in Production, or newest.",
+    )
     vllm_python: str = Field(default=".venv-vllm/bin/python", description="Interpreter of vLLM's own environment.")
     port: int = Field(default=8001, ge=0, le=65535, description="0 takes a free port.")
     max_lora_rank: int = Field(default=16, gt=0, le=512, description="The largest adapter rank that vLLM accepts.")
     max_adapters: int = Field(default=2, gt=0, description="Adapters in one batch: the old and the new while one is promoted.")
+    adapters_in_memory: int = Field(default=8, gt=0, description="Adapters that vLLM keeps in memory beside those.")
+    cached_adapters: int = Field(default=8, gt=1, description="Versions that vLLM keeps on its disk.")
+    cached_gib: float = Field(default=10.0, gt=0, description="Disk that they may take.")
+    speculation: Literal["none", "ngram", "draft"] = Field(
+        default="none", description="Guess several tokens ahead: from the prompt, or with draft_model."
+    )
+    speculative_tokens: int = Field(default=4, gt=0, le=32, description="Tokens guessed at a time.")
+    draft_model: str | None = Field(default=None, description="The small model that guesses; of the same tokenizer.")
+    canary: CanarySettings = CanarySettings()
     dtype: str = Field(default="auto", description="auto takes the checkpoint's; or float32, bfloat16, float16.")
     enforce_eager: bool = Field(default=True, description="Skip compilation: starts sooner, generates slower.")
     cpu_threads: int | None = Field(default=None, gt=0, description="Threads of a vLLM on the CPU; null: every core.")
     cpu_kv_cache_gib: int = Field(default=1, gt=0, description="Memory for the KV cache of a vLLM on the CPU.")
+    memory_limit_gib: float | None = Field(default=None, gt=0, description="A vLLM here that grows beyond it is restarted.")
     start_timeout_seconds: float = Field(default=240.0, gt=0, description="vLLM must be ready within this.")
 
 

@@ -13,6 +13,8 @@ from cia.settings import ModelSettings
 
 QUERY_SECONDS = 5.0
 LOAD_SECONDS = 60.0
+RESOLVE_SECONDS = 120.0
+"""An adapter of an 8B model is fetched from the object store and loaded."""
 
 
 class VllmClient:
@@ -33,6 +35,20 @@ class VllmClient:
             raise UnavailableError(f"vLLM at {self.base_url} answers {error.response.status_code} to /models") from None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError):
             raise self._away() from None
+
+    def resolve(self, name: str) -> None:
+        """Have vLLM fetch and load the registered version ``name`` (``code-assistant:7``) before anybody waits for it.
+
+        Any request that names it would; this one asks for the tokens of a letter, so that nothing is generated. Returns when it
+        is loaded. Raises AdapterError with the server's reason when it cannot be, UnavailableError when nothing answers.
+        """
+        url = f"{self.base_url.removesuffix('/v1')}/tokenize"
+        try:
+            reply = httpx.post(url, json={"model": name, "prompt": "a"}, headers=self._headers, timeout=RESOLVE_SECONDS)
+        except httpx.HTTPError:
+            raise self._away() from None
+        if reply.is_error:
+            raise AdapterError(f"vLLM does not serve {name}: {_reason(reply)}")
 
     def load_adapter(self, name: str, folder: Path) -> None:
         """Serve the adapter in ``folder`` as ``name``; nothing happens when that name is served already.
@@ -64,4 +80,4 @@ def _reason(reply: httpx.Response) -> str:
         document: Any = reply.json()
         return str(document["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        return f"HTTP {reply.status_code}; are adapters enabled there (--enable-lora, VLLM_ALLOW_RUNTIME_LORA_UPDATING)?"
+        return f"HTTP {reply.status_code}; is it vLLM, with adapters (--enable-lora, VLLM_ALLOW_RUNTIME_LORA_UPDATING)?"

@@ -7,6 +7,7 @@ tags beside it are for people. A version that failed the gate is registered too,
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import math
 import shutil
@@ -17,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cia.adapter import CONFIG, base_fingerprint, check_adapter
+from cia.adapter import CONFIG, WEIGHTS, base_fingerprint, check_adapter
 from cia.durable_files import exclusive, remove_unfinished, replace_directory, replace_text
 from cia.errors import AdapterError, BusyError, InputError, UnavailableError
 from cia.registry.last_known import LastKnown
@@ -38,6 +39,9 @@ ORIGIN = "registered.json"
 """In a downloaded adapter: which version of which run it is. A new registry would count from 1 again."""
 
 SCORE_TAG = "score."
+CHECKSUM_TAG = "sha256."
+"""Followed by a file's name. Whoever fetches a version compares: vLLM's resolver does."""
+
 LOCK_WAIT_SECONDS = 60.0
 LONGEST_TAG = 4000
 """Characters; MLflow refuses values from 5,000 on."""
@@ -80,6 +84,7 @@ class Registry:
             "reason": decision.reason[:LONGEST_TAG],
             "base_model": str(base),
             "base_fingerprint": base_fingerprint(base),
+            **{f"{CHECKSUM_TAG}{name}": sha256_of(adapter / name) for name in (CONFIG, WEIGHTS)},
             **{f"{SCORE_TAG}{name}": f"{value:.6f}" for name, value in scores.items() if math.isfinite(value)},
             **{name: value[:LONGEST_TAG] for name, value in (tags or {}).items()},
         }
@@ -276,6 +281,7 @@ class Registry:
         number = int(version.version)
         previous = tags.get("previous_production", "")
         created = datetime.fromtimestamp((version.creation_timestamp or time.time() * 1000) / 1000, UTC)
+        prefixes = (SCORE_TAG, CHECKSUM_TAG)
         known = {"gate", "reason", "base_model", "base_fingerprint", "previous_production", self._alias}
         return RegisteredAdapter(
             name=self._model,
@@ -289,7 +295,7 @@ class Registry:
             in_production=number == production,
             previous_production=int(previous) if previous.isdigit() else None,
             created=created.isoformat(timespec="seconds"),
-            tags={name: tags[name] for name in sorted(tags) if name not in known and not name.startswith(SCORE_TAG)},
+            tags={name: tags[name] for name in sorted(tags) if name not in known and not name.startswith(prefixes)},
         )
 
     def _number(self, version: int | str) -> int:
@@ -297,6 +303,12 @@ class Registry:
         if not text.isdecimal():
             raise InputError(f"{version!r} is no version; give a number such as 3")
         return int(text)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _origin(directory: Path) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from cia.errors import AdapterError, InputError, UnavailableError
 from cia.evaluation.gate import Decision
 from cia.registry import RegisteredAdapter, Registry, TrainingRun, training_run
+from cia.registry.mlflow_client import open_client
 from cia.settings import RegistrySettings, Settings
 
 MakeAdapter = Callable[..., Path]
@@ -45,6 +47,17 @@ def test_a_version_keeps_its_scores_and_verdict(
     assert first.tags["data_hash"] == "d" * 64
     assert registry.production() is None
     json.dumps(first.as_json())
+
+
+def test_a_version_says_what_its_files_must_hash_to(
+    settings: Settings, registry: Registry, make_adapter: MakeAdapter, base: Path
+) -> None:
+    adapter = make_adapter()
+    version = registry.register(adapter, {}, PASSED, base)
+
+    tags = open_client(settings).get_model_version("code-assistant", str(version.version)).tags
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        assert tags[f"sha256.{name}"] == hashlib.sha256((adapter / name).read_bytes()).hexdigest()
 
 
 def test_promotion_and_rollback_move_the_alias(registry: Registry, register: Callable[..., RegisteredAdapter]) -> None:
