@@ -221,6 +221,7 @@ class ServingSettings(Section):
     adapters_in_memory: int = Field(default=8, gt=0, description="Adapters that vLLM keeps in memory beside those.")
     cached_adapters: int = Field(default=8, gt=1, description="Versions that vLLM keeps on its disk.")
     cached_gib: float = Field(default=10.0, gt=0, description="Disk that they may take.")
+    prefix_caching: bool = Field(default=True, description="Keep the key-value blocks of prompts for those that begin alike.")
     speculation: Literal["none", "ngram", "draft"] = Field(
         default="none", description="Guess several tokens ahead: from the prompt, or with draft_model."
     )
@@ -232,6 +233,7 @@ class ServingSettings(Section):
     cpu_threads: int | None = Field(default=None, gt=0, description="Threads of a vLLM on the CPU; null: every core.")
     cpu_kv_cache_gib: int = Field(default=1, gt=0, description="Memory for the KV cache of a vLLM on the CPU.")
     memory_limit_gib: float | None = Field(default=None, gt=0, description="A vLLM here that grows beyond it is restarted.")
+    hang_seconds: float = Field(default=90.0, gt=0, description="A vLLM here that was not healthy for so long is restarted.")
     start_timeout_seconds: float = Field(default=240.0, gt=0, description="vLLM must be ready within this.")
 
 

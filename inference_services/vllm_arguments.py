@@ -32,7 +32,7 @@ def vllm_arguments(
         "--port", str(serving.port if port is None else port),
         "--max-model-len", str(settings.model.context_tokens),
         "--dtype", serving.dtype,
-        "--enable-prefix-caching",
+        "--enable-prefix-caching" if serving.prefix_caching else "--no-enable-prefix-caching",
         "--enable-lora",
         "--max-lora-rank", str(_allowed_rank(serving.max_lora_rank)),
         "--max-loras", str(serving.max_adapters),

@@ -32,6 +32,7 @@ class Events(Protocol):
     tokens: int
     error: str
     ended: bool
+    model: str
 
     def take(self, event: bytes) -> bool:
         """Take in an event; return whether it holds text of the answer."""
@@ -44,7 +45,7 @@ class AskEvents:
     """
 
     def __init__(self, from_model: bool = False) -> None:
-        self.tokens, self.error, self.ended = 0, "", False
+        self.tokens, self.error, self.ended, self.model = 0, "", False, ""
         self._from_model = from_model
 
     def take(self, event: bytes) -> bool:
@@ -55,6 +56,7 @@ class AskEvents:
             answer = _data(event)
             self.tokens = (answer["usage"] or {}).get("completion_tokens", 0)
             self.error = "fallback" if self._from_model and answer["mode"] != "llm" else ""
+            self.model = answer["model"]
             self.ended = True
             return True
         if event.startswith(b"event: error"):
@@ -66,7 +68,7 @@ class CompletionEvents:
     """The events of ``POST /v1/chat/completions`` as OpenAI has them. Only those are parsed that have to be."""
 
     def __init__(self) -> None:
-        self.tokens, self.error, self.ended = 0, "", False
+        self.tokens, self.error, self.ended, self.model = 0, "", False, ""
         self._spoken = False
 
     def take(self, event: bytes) -> bool:
@@ -100,7 +102,8 @@ class Request:
 class Reply:
     """What came back, in seconds of ``time.perf_counter``. ``error`` is "" for a whole reply.
 
-    ``due`` is when it should have been sent: a generator that is late has not made the server faster.
+    ``due`` is when it should have been sent: a generator that is late has not made the server faster. ``model`` is who says
+    that it answered ("none" for a quotation), where that is told.
     """
 
     name: str
@@ -110,6 +113,7 @@ class Reply:
     first_text: float | None = None
     tokens: int = 0
     error: str = ""
+    model: str = ""
     body: bytes = b""
 
     @property
@@ -242,7 +246,7 @@ async def _read_stream(response: aiohttp.ClientResponse, reply: Reply, events: E
             reply.error = LEFT
             response.close()
             return
-    reply.tokens = events.tokens
+    reply.tokens, reply.model = events.tokens, events.model
     reply.error = events.error or ("" if events.ended and reply.first_text is not None else "no end")
 
 

@@ -33,7 +33,7 @@ def make_reciting_model(texts: Sequence[str], folder: Path, settings: Settings) 
 
     quiet_libraries()
     tokenizer = train_tokenizer(texts, settings.training.base_vocabulary, settings.model.context_tokens)
-    recital = _recital(tokenizer, settings.model.answer_tokens)
+    recital = recital_of(tokenizer, settings.model.answer_tokens)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(SEED)
         model = _llama(tokenizer, settings)
@@ -48,7 +48,7 @@ def make_reciting_model(texts: Sequence[str], folder: Path, settings: Settings) 
     return folder
 
 
-def _recital(tokenizer: PreTrainedTokenizerFast, length: int) -> list[int]:
+def recital_of(tokenizer: PreTrainedTokenizerFast, length: int) -> list[int]:
     """Return the tokens: the last of every prompt, then ``length`` different ones that are said."""
     (before,) = tokenizer("\n", add_special_tokens=False)["input_ids"]
     citation = tokenizer(" [1]", add_special_tokens=False)["input_ids"]

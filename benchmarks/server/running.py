@@ -99,13 +99,16 @@ def assistant_server(settings: Settings, workers: int = 1) -> Iterator[RunningSe
 def reciting_vllm(settings: Settings) -> Iterator[Settings]:
     """Run vLLM with the reciting model on one thread; yield ``settings`` with the server pointed at it."""
     settings = changed(settings, "serving", cpu_threads=1, start_timeout_seconds=600.0)
-    corpus = Corpus(settings)
-    snapshot = corpus.snapshots()[0]
-    texts = [snapshot.read_bytes(file.path).decode("utf-8", "replace") for file in snapshot.files]
-    model = make_reciting_model(texts, settings.home / "models" / "reciting", settings)
-    with VllmProcess(settings, model, port=0) as vllm:
+    with VllmProcess(settings, reciting_base(settings), port=0) as vllm:
         settings = changed(settings, "model", base_url=vllm.base_url, timeout_seconds=120.0)
         yield changed(settings, "answering", use_base_model=True)
+
+
+def reciting_base(settings: Settings) -> Path:
+    """Make the reciting model from the text of what is indexed, and return its folder."""
+    snapshot = Corpus(settings).snapshots()[0]
+    texts = [snapshot.read_bytes(file.path).decode("utf-8", "replace") for file in snapshot.files]
+    return make_reciting_model(texts, settings.home / "models" / "reciting", settings)
 
 
 def interpreter_of_vllm(settings: Settings) -> Path:

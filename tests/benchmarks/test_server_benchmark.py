@@ -32,7 +32,8 @@ TOKEN = b'event: token\ndata: {"text": "a"}\n\n'
 
 
 def answer(mode: str = "llm") -> bytes:
-    document = {"mode": mode, "usage": {"prompt_tokens": 9, "completion_tokens": 3} if mode == "llm" else None}
+    model = "code-assistant:3" if mode == "llm" else "none"
+    document = {"mode": mode, "model": model, "usage": {"prompt_tokens": 9, "completion_tokens": 3} if mode == "llm" else None}
     return b"event: answer\ndata: " + json.dumps(document).encode() + b"\n\n"
 
 
@@ -116,6 +117,11 @@ async def known() -> AsyncIterator[KnownServer]:
 async def sent(known: KnownServer, path: str, events: Callable[[], Events] | None = None, **fields: bool) -> Reply:
     async with Client() as client:
         return await client.send(Request("it", "GET", known.address + path, events=events, **fields))
+
+
+@pytest.mark.parametrize(("path", "model"), [("/ask", "code-assistant:3"), ("/quoted", "none")])
+async def test_a_reply_names_who_answered(known: KnownServer, path: str, model: str) -> None:
+    assert (await sent(known, path, AskEvents)).model == model
 
 
 async def test_a_plain_reply_takes_as_long_as_the_server_did(known: KnownServer) -> None:
