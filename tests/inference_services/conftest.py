@@ -10,8 +10,8 @@ import pytest
 from cia.settings import Settings
 
 STAND_IN = '''#!{python}
-"""Takes vLLM's arguments, lists its models, loads adapters; has a child like vLLM's engine; dies when told to."""
-import json, os, subprocess, sys, time
+"""Takes vLLM's arguments, lists its models, loads adapters; has a child like vLLM's engine; hangs, grows or dies when told to."""
+import json, os, subprocess, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 arguments = sys.argv[1:]
@@ -20,7 +20,9 @@ def option(name):
 if os.environ.get("STAND_IN_FAILS"):
     print("loading weights")
     sys.exit("RuntimeError: " + os.environ["STAND_IN_FAILS"])
+time.sleep(float(os.environ.get("STAND_IN_STARTS_FOR", 0)))
 engine = subprocess.Popen(["sleep", "600"])
+hung = threading.Event()
 print("engine", engine.pid, flush=True)
 models = [option("--served-model-name")]
 if "--lora-modules" in arguments:
@@ -32,9 +34,22 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps(document).encode())
     def do_GET(self):
+        while hung.is_set():
+            time.sleep(0.1)
         self.reply(200, {{"data": [{{"id": name}} for name in models]}})
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/hang":
+            hung.set()
+            return self.reply(200, {{}})
+        if self.path == "/grow":
+            grow = "import time; kept = b'x' * (" + str(body["mib"]) + " << 20); time.sleep(600)"
+            subprocess.Popen([sys.executable, "-c", grow])
+            return self.reply(200, {{}})
+        if self.path == "/say":
+            for number in range(body["lines"]):
+                print("line", number, "x" * 100, flush=True)
+            return self.reply(200, {{}})
         if self.path == "/v1/load_lora_adapter" and "broken" in body["lora_path"]:
             return self.reply(400, {{"error": {{"message": "rank 64 is greater than max_lora_rank 16"}}}})
         models.append(body["lora_name"]) if "unload" not in self.path else models.remove(body["lora_name"])
