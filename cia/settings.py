@@ -218,7 +218,7 @@ class ServingSettings(Section):
     port: int = Field(default=8001, ge=0, le=65535, description="0 takes a free port.")
     max_lora_rank: int = Field(default=16, gt=0, le=512, description="The largest adapter rank that vLLM accepts.")
     max_adapters: int = Field(default=2, gt=0, description="Adapters in one batch: the old and the new while one is promoted.")
-    adapters_in_memory: int = Field(default=8, gt=0, description="Adapters that vLLM keeps in memory beside those.")
+    adapters_in_memory: int = Field(default=8, gt=0, description="Adapters that vLLM keeps in memory, those included.")
     cached_adapters: int = Field(default=8, gt=1, description="Versions that vLLM keeps on its disk.")
     cached_gib: float = Field(default=10.0, gt=0, description="Disk that they may take.")
     prefix_caching: bool = Field(default=True, description="Keep the key-value blocks of prompts for those that begin alike.")
@@ -229,12 +229,107 @@ class ServingSettings(Section):
     draft_model: str | None = Field(default=None, description="The small model that guesses; of the same tokenizer.")
     canary: CanarySettings = CanarySettings()
     dtype: str = Field(default="auto", description="auto takes the checkpoint's; or float32, bfloat16, float16.")
+    tensor_parallel: int = Field(default=1, gt=0, description="GPUs that one vLLM spreads the model over.")
+    gpu_memory_utilization: float | None = Field(
+        default=None, gt=0, le=1, description="Share of a GPU's memory that vLLM takes; null: vLLM's own."
+    )
+    kv_cache_dtype: Literal["auto", "fp8"] = Field(default="auto", description="fp8 halves the KV cache, at some quality.")
+    batched_tokens: int | None = Field(
+        default=None, gt=0, description="Tokens a step; long prompts are read in chunks of it. null: vLLM's own."
+    )
     enforce_eager: bool = Field(default=True, description="Skip compilation: starts sooner, generates slower.")
     cpu_threads: int | None = Field(default=None, gt=0, description="Threads of a vLLM on the CPU; null: every core.")
     cpu_kv_cache_gib: int = Field(default=1, gt=0, description="Memory for the KV cache of a vLLM on the CPU.")
     memory_limit_gib: float | None = Field(default=None, gt=0, description="A vLLM here that grows beyond it is restarted.")
     hang_seconds: float = Field(default=90.0, gt=0, description="A vLLM here that was not healthy for so long is restarted.")
     start_timeout_seconds: float = Field(default=240.0, gt=0, description="vLLM must be ready within this.")
+
+
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi|Ti)?$"
+"""An amount as Kubernetes writes it: 4, 500m, 32Gi."""
+
+NAME = r"^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$"
+"""A name as Kubernetes and KServe take it, with room for what they append."""
+
+
+class ModelWeightsSettings(Section):
+    """Where a cluster keeps the weights of its models, so that no pod downloads any when it starts."""
+
+    source: Literal["claim", "cache"] = Field(
+        default="claim",
+        description="claim: a shared volume that a job fills once; cache: KServe's LocalModelCache, on the nodes' disks.",
+    )
+    claim: str = Field(default="code-assistant-models", pattern=NAME, description="The volume claim, which many pods may read.")
+    storage_class: str | None = Field(default=None, description="Its storage class; null: the cluster's default.")
+    size: str = Field(default="200Gi", pattern=QUANTITY, description="Its size.")
+    node_group: str = Field(default="gpu", pattern=NAME, description="LocalModelNodeGroup whose nodes cache the models.")
+    cached_size: str = Field(default="40Gi", pattern=QUANTITY, description="Disk that one cached model takes at most.")
+    revisions: dict[str, str] = Field(
+        default={}, description="Hub name: commit or tag to take. A model that is not named takes main, as it is then."
+    )
+    image: str = Field(default="code-assistant-pipeline:0.1.0", description="Image of the job that fills the volume.")
+    token_key: str = Field(default="hub-token", description="Key of the secret with the hub's token; absent: public models.")
+
+
+class AutoscaleProbeSettings(Section):
+    """A small model that is scaled by its load, to measure how replicas follow it."""
+
+    model: str = Field(default="google/gemma-2-2b-it", description="Hub name.")
+    context_tokens: int = Field(default=2048, gt=0, description="Its window.")
+    mode: Literal["Standard", "Knative"] = Field(
+        default="Standard", description="Standard: KEDA on vLLM's queue; Knative: the Knative Pod Autoscaler on concurrency."
+    )
+    minimum: int = Field(default=1, ge=0, description="Replicas without load; 0 needs Knative. At most one a slice of a GPU.")
+    concurrency: int = Field(default=8, gt=0, description="Requests in a replica, running or waiting, before another starts.")
+    settle_seconds: int = Field(default=60, ge=0, le=3600, description="The load must be down for so long before one is ended.")
+    kv_cache_gib: int = Field(default=2, gt=0, description="KV cache of a replica; all replicas share one GPU's memory.")
+    prometheus_url: str = Field(
+        default="http://prometheus-operated.monitoring:9090", description="Where KEDA reads vLLM's queue."
+    )
+    cpu: str = Field(default="2", pattern=QUANTITY, description="CPUs asked for.")
+    memory: str = Field(default="12Gi", pattern=QUANTITY, description="Memory, asked for and allowed.")
+
+
+class EmbeddingsServiceSettings(Section):
+    """The embedding model of a cluster's index, behind an OpenAI-compatible address."""
+
+    model: str = Field(default="NovaSearch/stella_en_1.5B_v5", description="Hub name.")
+    served_name: str = Field(
+        default="stella_en_1.5B_v5", description="Its name in requests: index.embedding_model is openai:NAME."
+    )
+    context_tokens: int = Field(default=512, gt=0, description="Longer texts are refused; stella was trained on 512.")
+    bidirectional: bool = Field(default=True, description="Every token sees every other, as stella was trained; false: causal.")
+    replicas: int = Field(default=1, gt=0, description="How many.")
+    gpu_slices: int = Field(default=1, gt=0, description="Slices of a GPU that a replica takes.")
+    cpu: str = Field(default="2", pattern=QUANTITY, description="CPUs asked for.")
+    memory: str = Field(default="12Gi", pattern=QUANTITY, description="Memory, asked for and allowed.")
+
+
+class InferenceServicesSettings(Section):
+    """The InferenceServices of a cluster."""
+
+    deployed: list[Literal["code-assistant", "embeddings", "autoscale-probe"]] = Field(
+        default=["embeddings", "code-assistant"], description="Which are applied. Each of them needs free slices of a GPU."
+    )
+    namespace: str = Field(default="code-assistant", pattern=NAME, description="Their namespace.")
+    image: str = Field(default="code-assistant-vllm:0.1.0", description="vLLM with the adapter resolver.")
+    gpus: int = Field(default=1, gt=0, description="GPUs for the main model: a replica on each, with all its slices.")
+    secret: str = Field(default="code-assistant", pattern=NAME, description="Kubernetes secret that the pods take keys from.")
+    api_key: str = Field(default="model-api-key", description="Key of that secret with the API key that vLLM asks for.")
+    secret_variables: dict[str, str] = Field(
+        default={"MLFLOW_TRACKING_USERNAME": "mlflow-username", "MLFLOW_TRACKING_PASSWORD": "mlflow-password"},
+        description="Variable of the main model's pods: key in that secret. A key that is absent is left out.",
+    )
+    start_seconds: int = Field(default=900, gt=0, description="A pod that is not ready by then is restarted.")
+    leave_seconds: int = Field(default=15, ge=0, description="So long a pod goes on serving until no router sends it more.")
+    drain_seconds: int = Field(default=120, gt=0, description="Then it finishes what runs, within this.")
+    user: int = Field(default=1000, gt=0, description="User and group of the containers, as a number.")
+    cpu: str = Field(default="4", pattern=QUANTITY, description="CPUs that a replica of the main model asks for.")
+    memory: str = Field(default="32Gi", pattern=QUANTITY, description="Its memory, asked for and allowed.")
+    shared_memory: str = Field(default="8Gi", pattern=QUANTITY, description="Of which so much may be shared memory.")
+    weights: ModelWeightsSettings = ModelWeightsSettings()
+    embeddings: EmbeddingsServiceSettings = EmbeddingsServiceSettings()
+    autoscale_probe: AutoscaleProbeSettings = AutoscaleProbeSettings()
 
 
 class TracingSettings(Section):
@@ -283,6 +378,7 @@ class Settings(Section):
     registry: RegistrySettings = RegistrySettings()
     rag: RagSettings = RagSettings()
     serving: ServingSettings = ServingSettings()
+    inference_services: InferenceServicesSettings = InferenceServicesSettings()
     tracing: TracingSettings = TracingSettings()
     pipeline: PipelineSettings = PipelineSettings()
 
