@@ -7,44 +7,29 @@ tags beside it are for people. A version that failed the gate is registered too,
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import math
-import shutil
-import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cia.adapter import CONFIG, WEIGHTS, base_fingerprint, check_adapter
-from cia.durable_files import exclusive, remove_unfinished, replace_directory, replace_text
+from cia.durable_files import exclusive
 from cia.errors import AdapterError, BusyError, InputError, UnavailableError
+from cia.registry.adapter_files import ARTIFACTS, LOCK_WAIT_SECONDS, AdapterFiles, holds, sha256_of
+from cia.registry.canary import CANARY_ALIAS, LARGEST_PERCENT, Canary, Outcome, from_tags, tags_at_end, tags_at_start
 from cia.registry.last_known import LastKnown
 from cia.registry.mlflow_client import mlflow_errors, open_client, tracking_uri
-from cia.registry.registered_adapter import RegisteredAdapter
+from cia.registry.registered_adapter import CHECKSUM_TAG, LONGEST_TAG, SCORE_TAG, RegisteredAdapter, from_model_version
 from cia.registry.training_run import start_run
 from cia.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
     from cia.evaluation.gate import Decision
-
-ARTIFACTS = "adapter"
-"""The folder of the adapter among a run's artifacts."""
-
-ORIGIN = "registered.json"
-"""In a downloaded adapter: which version of which run it is. A new registry would count from 1 again."""
-
-SCORE_TAG = "score."
-CHECKSUM_TAG = "sha256."
-"""Followed by a file's name. Whoever fetches a version compares: vLLM's resolver does."""
-
-LOCK_WAIT_SECONDS = 60.0
-LONGEST_TAG = 4000
-"""Characters; MLflow refuses values from 5,000 on."""
 
 
 class Registry:
@@ -59,6 +44,7 @@ class Registry:
         self._alias = settings.registry.alias
         self._uri = tracking_uri(settings)
         self._last_known = LastKnown(settings.home / "production.json")
+        self._files = AdapterFiles(settings, lambda: self._client)
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -90,9 +76,7 @@ class Registry:
         }
         client = self._client
         run_id = run_id or start_run(client, self._settings, "registered", {"source": "adapter folder"})
-        with mlflow_errors(self._uri):
-            if not self._has_files(run_id):
-                client.log_artifacts(run_id, str(adapter), ARTIFACTS)
+        self._files.upload(run_id, adapter)
         self._ensure_model()
         with mlflow_errors(self._uri):
             source = f"runs:/{run_id}/{ARTIFACTS}"
@@ -111,13 +95,16 @@ class Registry:
 
     def get(self, version: int | str) -> RegisteredAdapter:
         """Return one version, given as 3, "3" or "code-assistant:3". Raises InputError when there is none such."""
-        number = self._number(version)
+        return self._get(self._number(version), self._production_version())
+
+    def aliases(self) -> dict[str, int]:
+        """Return the version that each alias names: one short question, for whoever looks every second."""
         try:
             with mlflow_errors(self._uri):
-                found = self._client.get_model_version(self._model, str(number))
-            return self._read(found, self._production_version())
+                named = self._client.get_registered_model(self._model).aliases
         except LookupError:
-            raise InputError(f"there is no {self._model}:{number}; `cia models list` shows what there is") from None
+            return {}
+        return {alias: int(version) for alias, version in named.items()}
 
     def production(self) -> RegisteredAdapter | None:
         """Return the version in Production, or None. While MLflow is away: the last one known, with its ``age_seconds``.
@@ -125,8 +112,7 @@ class Registry:
         Raises UnavailableError when MLflow is away and none was ever known here.
         """
         try:
-            number = self._production_version()
-            adapter = self.get(number) if number is not None else None
+            adapter = self._production_now()
         except UnavailableError:
             known = self._last_known.recall()
             if known is None:
@@ -145,8 +131,8 @@ class Registry:
             raise InputError("a forced promotion needs a reason: say why")
         with self._promoting():
             adapter, former = self.get(version), self._production_now()
-            if adapter.gate != "passed" and not force:
-                raise AdapterError(f"{adapter.served_name} did not pass the gate ({adapter.reason}); train a better one")
+            if not force:
+                self._refuse_failed(adapter)
             if former and not force:
                 self._refuse_another_base(adapter, former)
             self._check_files(adapter)
@@ -166,58 +152,102 @@ class Registry:
             self._check_files(adapter)
             return self._move_alias(adapter, present, {"promoted_by": by, "promoted_why": why})
 
+    def canary(self) -> Canary | None:
+        """Return the version on trial, or None. One that came into Production meanwhile is on trial no more."""
+        aliases = self.aliases()
+        number = aliases.get(CANARY_ALIAS)
+        if number is None or number == aliases.get(self._alias):
+            return None
+        try:
+            with mlflow_errors(self._uri):
+                tags = self._client.get_model_version(self._model, str(number)).tags
+        except LookupError:
+            return None
+        return from_tags(f"{self._model}:{number}", number, tags)
+
+    def start_canary(self, version: int | str, percent: float, by: str, why: str = "", force: bool = False) -> Canary:
+        """Put a version on trial with ``percent`` of the users; of one that is on trial, change the percent.
+
+        Refuses (AdapterError) what ``promote`` would refuse, and (InputError) a second canary or one with nothing in
+        Production to compare it with. ``force`` with a reason overrides the gate, nothing else.
+        """
+        if not 0 < percent <= LARGEST_PERCENT:
+            raise InputError(f"a canary takes more than 0 and at most {LARGEST_PERCENT:g} percent of the users, not {percent:g}")
+        if force and not why.strip():
+            raise InputError("a forced canary needs a reason: say why")
+        with self._promoting():
+            adapter, production, present = self.get(version), self._production_now(), self.canary()
+            if production is None or adapter.in_production:
+                standing = "is in Production already" if production else "has nothing in Production to be compared with"
+                raise InputError(f"{adapter.served_name} {standing}; a canary is another version beside the one in Production")
+            if present and present.version != adapter.version:
+                raise InputError(f"{present.served_name} is on trial; end that with `cia models canary finish` or `abort`")
+            if not force:
+                self._refuse_failed(adapter)
+            self._refuse_another_base(adapter, production)
+            self._check_files(adapter)
+            self._tag(adapter.version, tags_at_start(percent, by, why, present.begun if present else None))
+            with mlflow_errors(self._uri):
+                self._client.set_registered_model_alias(self._model, CANARY_ALIAS, str(adapter.version))
+            begun = self.canary()
+        if begun is None or begun.version != adapter.version:
+            raise BusyError("another canary was begun at the same time; look at `cia models canary status`")
+        return begun
+
+    def stop_canary(self, outcome: Outcome, by: str, why: str, expected: Canary | None = None) -> Canary | None:
+        """End the trial and return it, or None when there is none, or none any more that ``expected`` is the trial of.
+
+        The version keeps ``outcome`` and ``why`` as tags.
+        """
+        with self._promoting():
+            canary = self.canary()
+            if canary is None or (expected is not None and canary.trial != expected.trial):
+                return None
+            self._end_canary(canary.version, outcome, by, why)
+            return canary
+
+    def finish_canary(self, by: str, why: str = "") -> RegisteredAdapter:
+        """Promote the version on trial, which ends the trial, and return it. Raises as ``promote`` does."""
+        canary = self.canary()
+        if canary is None:
+            raise InputError("no version is on trial; `cia models canary start VERSION` begins")
+        return self.promote(canary.version, by, why or f"its canary with {canary.percent:g} percent of the users held")
+
     def download(self, version: int | str, directory: Path) -> Path:
         """Make ``directory`` hold the files of a version, all or none, and return it. What is there already is left alone.
 
         Raises AdapterError when the registry has lost the files.
         """
         number = self._number(version)
-        here = _origin(directory)
         try:
             adapter = self.get(number)
         except UnavailableError:
-            if here is not None and here.get("version") == number:
+            if holds(directory, number):
                 return directory
             raise
-        if here is not None and here.get("run_id") == adapter.run_id and here.get("version") == number:
-            return directory
-        with exclusive(self._settings.home / "adapters.lock", "downloading an adapter", LOCK_WAIT_SECONDS):
-            remove_unfinished(directory.parent)
-            with replace_directory(directory) as staging:
-                self._download(adapter, staging)
-        return directory
+        return directory if holds(directory, number, adapter.run_id) else self._files.download(adapter, directory)
 
     def fetch(self, version: int | str) -> Path:
         """Return the folder under CIA_HOME that holds a version, downloading it if need be."""
         number = self._number(version)
         return self.download(number, self._settings.home / "adapters" / str(number))
 
-    def _download(self, adapter: RegisteredAdapter, staging: Path) -> None:
-        if not self._has_files(adapter.run_id):
-            raise AdapterError(f"the files of {adapter.served_name} are gone from the registry; train and register it again")
-        with mlflow_errors(self._uri):
-            self._client.download_artifacts(adapter.run_id, ARTIFACTS, str(staging))
-        for path in (staging / ARTIFACTS).iterdir():
-            path.rename(staging / path.name)
-        shutil.rmtree(staging / ARTIFACTS)
-        replace_text(staging / ORIGIN, json.dumps({"version": adapter.version, "run_id": adapter.run_id}) + "\n")
-
-    def _has_files(self, run_id: str) -> bool:
-        try:
-            with mlflow_errors(self._uri):
-                return any(Path(entry.path).name == CONFIG for entry in self._client.list_artifacts(run_id, ARTIFACTS))
-        except LookupError:
-            return False
-
     def _check_files(self, adapter: RegisteredAdapter) -> None:
-        if not self._has_files(adapter.run_id):
-            raise AdapterError(f"the files of {adapter.served_name} are gone from the registry; train and register it again")
-        check_adapter(self.fetch(adapter.version), adapter.base_model, self._settings.serving.max_lora_rank)
+        """Look at the files that vLLM will fetch, which are those in the registry: what lies here says nothing about them."""
+        with self._files.copied(adapter) as folder:
+            check_adapter(folder, adapter.base_model, self._settings.serving.max_lora_rank)
+            for name in (CONFIG, WEIGHTS):
+                if adapter.checksums.get(name) not in (None, sha256_of(folder / name)):
+                    raise AdapterError(f"{name} of {adapter.served_name} is not the file that was registered; train it again")
         present = base_fingerprint(adapter.base_model)
         if present and adapter.base_fingerprint and present != adapter.base_fingerprint:
             raise AdapterError(
                 f"{adapter.served_name} was trained on other weights than {adapter.base_model} now holds; train it again"
             )
+
+    def _refuse_failed(self, adapter: RegisteredAdapter) -> None:
+        if adapter.gate != "passed":
+            raise AdapterError(f"{adapter.served_name} did not pass the gate ({adapter.reason}); train a better one")
 
     def _refuse_another_base(self, adapter: RegisteredAdapter, former: RegisteredAdapter) -> None:
         if adapter.base_model != former.base_model:
@@ -235,9 +265,7 @@ class Registry:
         self, adapter: RegisteredAdapter, former: RegisteredAdapter | None, tags: Mapping[str, str]
     ) -> RegisteredAdapter:
         client, number = self._client, str(adapter.version)
-        with mlflow_errors(self._uri):
-            for name, value in tags.items():
-                client.set_model_version_tag(self._model, number, name, value[:LONGEST_TAG])
+        self._tag(adapter.version, tags)
         # The lock keeps others on this machine out. On a shared server only a look before and after can tell.
         if self._production_version() != (former.version if former else None):
             raise BusyError("another promotion came first; look at `cia models list` and try again")
@@ -250,20 +278,36 @@ class Registry:
         moved = self.get(number)
         if not moved.in_production:
             raise BusyError("another promotion came at the same time and won; look at `cia models list`")
+        tried = self.aliases().get(CANARY_ALIAS)
+        if tried is not None and tried in (moved.version, former.version if former else None):
+            self._end_canary(tried, "finished", tags["promoted_by"], tags["promoted_why"])
         self._last_known.remember(moved)
         return moved
 
+    def _end_canary(self, version: int, outcome: Outcome, by: str, why: str) -> None:
+        self._tag(version, tags_at_end(outcome, by, why))
+        with contextlib.suppress(LookupError), mlflow_errors(self._uri):
+            self._client.delete_registered_model_alias(self._model, CANARY_ALIAS)
+
+    def _tag(self, version: int, tags: Mapping[str, str]) -> None:
+        with mlflow_errors(self._uri):
+            for name, value in tags.items():
+                self._client.set_model_version_tag(self._model, str(version), name, value[:LONGEST_TAG])
+
     def _production_now(self) -> RegisteredAdapter | None:
         number = self._production_version()
-        return self.get(number) if number is not None else None
+        return self._get(number, number) if number is not None else None
 
     def _production_version(self) -> int | None:
+        return self.aliases().get(self._alias)
+
+    def _get(self, number: int, production: int | None) -> RegisteredAdapter:
         try:
             with mlflow_errors(self._uri):
-                aliases = self._client.get_registered_model(self._model).aliases
+                found = self._client.get_model_version(self._model, str(number))
         except LookupError:
-            return None
-        return int(aliases[self._alias]) if self._alias in aliases else None
+            raise InputError(f"there is no {self._model}:{number}; `cia models list` shows what there is") from None
+        return self._read(found, production)
 
     def _ensure_model(self) -> None:
         with contextlib.suppress(LookupError), mlflow_errors(self._uri):
@@ -276,45 +320,11 @@ class Registry:
             if not self._client.search_registered_models(f"name='{self._model}'"):
                 self._client.create_registered_model(self._model)
 
-    def _read(self, version: Any, production: int | None) -> RegisteredAdapter:
-        tags = dict(version.tags)
-        number = int(version.version)
-        previous = tags.get("previous_production", "")
-        created = datetime.fromtimestamp((version.creation_timestamp or time.time() * 1000) / 1000, UTC)
-        prefixes = (SCORE_TAG, CHECKSUM_TAG)
-        known = {"gate", "reason", "base_model", "base_fingerprint", "previous_production", self._alias}
-        return RegisteredAdapter(
-            name=self._model,
-            version=number,
-            run_id=version.run_id or "",
-            base_model=tags.get("base_model", ""),
-            base_fingerprint=tags.get("base_fingerprint", ""),
-            gate="passed" if tags.get("gate") == "passed" else "failed",
-            reason=tags.get("reason", ""),
-            scores={name.removeprefix(SCORE_TAG): float(tags[name]) for name in sorted(tags) if name.startswith(SCORE_TAG)},
-            in_production=number == production,
-            previous_production=int(previous) if previous.isdigit() else None,
-            created=created.isoformat(timespec="seconds"),
-            tags={name: tags[name] for name in sorted(tags) if name not in known and not name.startswith(prefixes)},
-        )
+    def _read(self, version: ModelVersion, production: int | None) -> RegisteredAdapter:
+        return from_model_version(version, self._alias, production)
 
     def _number(self, version: int | str) -> int:
         text = str(version).removeprefix(f"{self._model}:")
         if not text.isdecimal():
             raise InputError(f"{version!r} is no version; give a number such as 3")
         return int(text)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _origin(directory: Path) -> dict[str, Any] | None:
-    """Return what a downloaded folder says it holds, when it is whole."""
-    try:
-        origin = json.loads((directory / ORIGIN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return origin if isinstance(origin, dict) and (directory / CONFIG).exists() else None
