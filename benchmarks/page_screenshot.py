@@ -10,15 +10,14 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cia.leash import Leashed
-from cia.settings import load_settings
+from cia.settings import Settings, load_settings
+from cli.running_server import key_of_user, running_server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -43,7 +42,8 @@ def main() -> None:
     if chromium is None:
         sys.exit("no chromium on the PATH; on Debian: apt-get install chromium")
     options.output.mkdir(parents=True, exist_ok=True)
-    with _served(options.home) as address, _signed_in(options.home, address) as link:
+    settings = load_settings(environment={**os.environ, "CIA_HOME": str(options.home)})
+    with running_server(settings) as server, _signed_in(settings, server.address) as link:
         for path in _photograph(link, chromium, options):
             print(path)
 
@@ -58,38 +58,17 @@ def _options() -> argparse.Namespace:
 
 
 @contextmanager
-def _served(home: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "cli.main", "serve", "--port", "0"]
-    environment = {**os.environ, "CIA_HOME": str(home)}
-    server = Leashed(command, environment=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    try:
-        assert server.process.stdout is not None
-        line = server.process.stdout.readline().decode()
-        if "http://" not in line:
-            sys.exit("the server did not start")
-        yield line.split()[-1]
-    finally:
-        server.stop()
-
-
-@contextmanager
-def _signed_in(home: Path, address: str) -> Iterator[str]:
+def _signed_in(settings: Settings, address: str) -> Iterator[str]:
     """Yield a link that signs a photographer in, who is gone again afterwards."""
-    from rag_server.access.api_keys import new_key
-    from rag_server.access.users import EVERY_REPOSITORY, Users
+    from rag_server.access.users import Users
     from rag_server.database import Database
 
-    key, stored = new_key()
-    with closing(Database(load_settings(environment={**os.environ, "CIA_HOME": str(home)}))) as database:
-        users = Users(database)
-        known = users.find(PHOTOGRAPHER)
-        if known is not None and known.revoked is None:  # left behind by a run that was killed
-            users.revoke(PHOTOGRAPHER)
-        users.add(PHOTOGRAPHER, [EVERY_REPOSITORY], key=stored)
-        try:
-            yield f"{address}/#key={key}"
-        finally:
-            users.revoke(PHOTOGRAPHER)
+    key = key_of_user(settings, PHOTOGRAPHER)
+    try:
+        yield f"{address}/#key={key}"
+    finally:
+        with closing(Database(settings)) as database:
+            Users(database).revoke(PHOTOGRAPHER)
 
 
 def _photograph(link: str, chromium: str, options: argparse.Namespace) -> Iterator[Path]:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from cia.errors import OperationError
-from cia.leash import Leashed
-from cia.settings import Settings, for_child_process, load_settings
+from cia.settings import Settings, load_settings
 from cli.progress_line import progress_line
+from cli.running_server import RunningServer, key_of_user, running_server
 
 QUESTIONS = (
     "Where are query parameters added to a URL in httpx?",
@@ -26,7 +22,8 @@ QUESTIONS = (
     "How does click prompt the user for a missing option?",
 )
 DEMO_USER = "demo"
-ADDRESS = re.compile(rb"http://\S+")
+ADAPTER_SECONDS = 60.0
+"""For vLLM to fetch the adapter; after that the answers say for themselves what is wrong."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,16 +38,17 @@ def demo() -> None:
     print(f"1. The pipeline on {' and '.join(settings.corpus.sources)}, through kfp.local")
     registered = _run_pipeline(settings)
     print(f"\n2. The gate\n   {registered}\n   {_who_answers(settings)}")
-    with contextlib.ExitStack() as running:
-        print("\n3. Serving")
-        vllm_url = running.enter_context(_vllm(settings))
-        address = running.enter_context(_rag_server(settings, vllm_url))
-        api_key = _key_of_demo_user(settings)
-        print(f"   vLLM {vllm_url}\n   assistant {address}")
+    print("\n3. Serving")
+    with running_server(_with_free_port(settings), "--with-vllm") as server:
+        print(f"   assistant {server.address}, vLLM behind it\n   {_wait_until_it_answers(server, settings)}")
+        api_key = key_of_user(settings, DEMO_USER)
         print("\n4. Three questions over HTTP")
         for question in QUESTIONS:
-            _ask(address, api_key, question)
-        print(f"\nThe web page, signed in: {address}/#key={api_key}   (all of this took {time.monotonic() - started:.0f} s)")
+            _ask(server.address, api_key, question)
+        if server.admin_key is not None:
+            print(f'\nThe administrator is called "admin"; the API key, shown this once: {server.admin_key}')
+        page = f"{server.address}/#key={api_key}"
+        print(f"\nThe web page, signed in: {page}   (all of this took {time.monotonic() - started:.0f} s)")
         if sys.stdin.isatty() and sys.stdout.isatty():
             print("Serving until Ctrl-C.")
             with contextlib.suppress(KeyboardInterrupt):
@@ -78,63 +76,30 @@ def _who_answers(settings: Settings) -> str:
     return f"{production.served_name} answers below; where it cannot, the answer is extractive and the reason stands beside it."
 
 
-@contextlib.contextmanager
-def _vllm(settings: Settings) -> Iterator[str]:
-    """Serve the base model and the adapter in Production with vLLM; yield the OpenAI-compatible address."""
+def _with_free_port(settings: Settings) -> Settings:
+    """The same settings for a vLLM of the demo's own, whatever else runs here."""
+    serving = settings.serving.model_copy(update={"port": 0})
+    model = settings.model.model_copy(update={"base_url": None})
+    return settings.model_copy(update={"serving": serving, "model": model})
+
+
+def _wait_until_it_answers(server: RunningServer, settings: Settings) -> str:
+    """Return that vLLM is ready, in its own words, once it has fetched what is in Production or cannot."""
+    import httpx
+
     from cia.registry import Registry
-    from inference_services.vllm_process import VllmProcess
 
-    registry = Registry(settings)
-    production = registry.production()
-    served = production or registry.list()[0]
-    adapters = {production.served_name: registry.fetch(production.version)} if production else {}
-    with (
-        progress_line("   vLLM") as progress,
-        VllmProcess(settings, Path(served.base_model), adapters=adapters, port=0, progress=progress) as vllm,
-    ):
-        yield vllm.base_url
-
-
-@contextlib.contextmanager
-def _rag_server(settings: Settings, vllm_url: str) -> Iterator[str]:
-    """Run ``cia serve`` with this model on a free port; yield its address once it is ready."""
-    model = settings.model.model_copy(update={"base_url": vllm_url})
-    environment = for_child_process(settings.model_copy(update={"model": model}), settings.home / "demo")
-    log = settings.home / "logs" / "rag_server.log"
-    with log.open("wb") as errors:
-        server = Leashed(
-            [sys.executable, "-m", "cli.main", "serve", "--port", "0"],
-            environment=environment,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
-    try:
-        assert server.process.stdout
-        for line in server.process.stdout:
-            if found := ADDRESS.search(line):
-                threading.Thread(target=server.process.stdout.read, daemon=True).start()
-                yield found.group().decode().rstrip("/")
-                return
-        raise OperationError(f"the server ended before it was ready; see {log}")
-    finally:
-        server.stop()
-
-
-def _key_of_demo_user(settings: Settings) -> str:
-    """Return a new API key of the user called demo, who may read every repository."""
-    from rag_server.access.api_keys import new_key
-    from rag_server.access.users import EVERY_REPOSITORY, Users
-    from rag_server.database import Database
-
-    api_key, stored = new_key()
-    with contextlib.closing(Database(settings)) as database:
-        users = Users(database)
-        known = users.find(DEMO_USER)
-        if known is None or known.revoked is not None:
-            users.add(DEMO_USER, [EVERY_REPOSITORY], key=stored)
-        else:
-            users.replace_key(DEMO_USER, stored)
-    return api_key
+    with progress_line("   vLLM") as progress:
+        ready = server.wait_for_vllm(settings.serving.start_timeout_seconds, progress)
+        production = Registry(settings).production()
+        deadline = time.monotonic() + ADAPTER_SECONDS
+        while production is not None and time.monotonic() < deadline:
+            info: dict[str, Any] = httpx.get(f"{server.address}/model/info", timeout=30.0).json()
+            if info["model"] == production.served_name:
+                break
+            progress(f"{production.served_name}: {info['detail']}", 0, 0)
+            time.sleep(0.5)
+    return ready
 
 
 def _ask(address: str, api_key: str, question: str) -> None:

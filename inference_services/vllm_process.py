@@ -33,6 +33,10 @@ LONGEST_BACKOFF_SECONDS = 60.0
 STEADY_SECONDS = 120.0
 """After a server that ran this long the waits begin with the shortest again."""
 
+READY = "vLLM is ready"
+AGAIN = "starting it again in"
+"""What ``tell`` hears begins with the one, or holds the other."""
+
 State = Literal["stopped", "starting", "ready", "restarting"]
 
 
@@ -172,7 +176,7 @@ class VllmProcess:
             cause, self._last_words = self._log.last_words()
             self.trouble = f"{ended}: {cause} (the whole log: {self._log.path})"
             self.state = "restarting"
-            self._announce(f"vLLM {self.trouble}; start {self.restarts + 2} follows in {backoff:.0f} s")
+            self._announce(f"vLLM {self.trouble}; {AGAIN} {backoff:.0f} s (restart {self.restarts + 1})")
             if self._stopping.wait(backoff):
                 return
             self.restarts += 1
@@ -195,7 +199,7 @@ class VllmProcess:
             if health is None and self._lists_every_model():
                 health = HealthWatch(f"http://{HOST}:{self.port}", self._settings.serving.hang_seconds)
                 self.state = "ready"
-                self._announce(f"vLLM is ready after {time.monotonic() - begun:.0f} s at {self.base_url}")
+                self._announce(f"{READY} after {time.monotonic() - begun:.0f} s at {self.base_url}")
         return ""
 
     def _spawn(self) -> Leashed | None:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import subprocess
-import sys
-import threading
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,18 +13,13 @@ import psutil
 
 from benchmarks.server.reciting_model import make_reciting_model
 from cia.corpus import Corpus
-from cia.errors import OperationError
-from cia.leash import Leashed
-from cia.settings import Settings, for_child_process
+from cia.settings import Settings
+from cli.running_server import key_of_user, running_server
 from inference_services.vllm_process import VllmProcess
-from rag_server.access.api_keys import new_key
-from rag_server.access.users import EVERY_REPOSITORY, Users
-from rag_server.database import Database
 
 USERS = 16
 """Who asks, in turn, so that the work of telling users apart is part of what is measured."""
 
-ADDRESS = re.compile(rb"http://\S+")
 UNLIMITED = {
     "rate_limit": 10_000_000,
     "health_rate_limit": 10_000_000,
@@ -72,27 +63,9 @@ def changed(settings: Settings, section: str, **fields: Any) -> Settings:
 def assistant_server(settings: Settings, workers: int = 1) -> Iterator[RunningServer]:
     """Run ``cia serve`` over ``settings`` with limits that are never reached; yield it once it answers."""
     settings = changed(settings, "rag", workers=workers, **UNLIMITED)
-    keys = _keys_of_new_users(settings)
-    log = settings.home / "logs" / "rag_server.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as errors:
-        server = Leashed(
-            [sys.executable, "-m", "cli.main", "serve", "--port", "0"],
-            environment=for_child_process(settings, settings.home / "benchmark"),
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
-    try:
-        assert server.process.stdout
-        for line in server.process.stdout:
-            if found := ADDRESS.search(line):
-                threading.Thread(target=server.process.stdout.read, daemon=True).start()
-                address = found.group().decode().rstrip("/")
-                yield RunningServer(address, keys, psutil.Process(server.process.pid))
-                return
-        raise OperationError(f"the server ended before it was ready: {log.read_text(errors='replace')[-2000:]}")
-    finally:
-        server.stop()
+    keys = tuple(key_of_user(settings, f"user-{number}") for number in range(USERS))
+    with running_server(settings) as server:
+        yield RunningServer(server.address, keys, psutil.Process(server.pid))
 
 
 @contextlib.contextmanager
@@ -114,18 +87,3 @@ def reciting_base(settings: Settings) -> Path:
 def interpreter_of_vllm(settings: Settings) -> Path:
     """Return where vLLM's interpreter should be."""
     return Path(settings.serving.vllm_python).absolute()
-
-
-def _keys_of_new_users(settings: Settings) -> tuple[str, ...]:
-    keys = []
-    with contextlib.closing(Database(settings)) as database:
-        users = Users(database)
-        taken = {user.name for user in users.list()}
-        for number in range(USERS):
-            key, stored = new_key()
-            if (name := f"user-{number}") in taken:
-                users.replace_key(name, stored)
-            else:
-                users.add(name, [EVERY_REPOSITORY], key=stored)
-            keys.append(key)
-    return tuple(keys)

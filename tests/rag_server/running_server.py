@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +11,8 @@ from typing import Any
 from fastapi.testclient import TestClient
 from structlog.testing import CapturingLogger
 
-from cia.leash import Leashed
 from cia.settings import Settings
+from cli.running_server import running_server
 from rag_server.access.api_keys import new_key, stored_form
 from rag_server.access.users import Users
 from rag_server.database import Database
@@ -104,21 +101,5 @@ def parse_events(text: str) -> list[tuple[str, dict[str, Any]]]:
 @contextlib.contextmanager
 def served(settings: Settings, **environment: str) -> Iterator[str]:
     """Run ``cia serve`` on a free port as its own process, which knows ``ADMIN_KEY``; yield its address."""
-    with_administrator(settings)
-    log = settings.home / "logs" / "serve.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    variables = {**os.environ, **UNHURRIED, "CIA_HOME": str(settings.home), **environment}
-    with log.open("wb") as errors:
-        process = Leashed(
-            [sys.executable, "-m", "cli.main", "serve", "--port", "0"],
-            environment=variables,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
-    try:
-        assert process.process.stdout is not None
-        line = process.process.stdout.readline().decode()
-        assert "http://" in line, log.read_text()
-        yield line.split()[-1]
-    finally:
-        process.stop()
+    with running_server(with_administrator(settings), environment={**UNHURRIED, **environment}) as server:
+        yield server.address
