@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 VLLM := .venv-vllm
+LORA_RESOLVER := inference_services/lora_resolver
 TORCH := torch==2.13.0
 UV := $(VENV)/bin/uv pip install --quiet
 
@@ -48,12 +49,14 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(UV) --python $(VENV)/bin/python --constraint constraints.txt --editable '.[all,dev]'
 	@touch $@
 
-# vLLM pins packages that MLflow, DeepEval and Langfuse contradict, so it lives alone. The list is complete: nothing is resolved.
-$(VLLM)/.ready: constraints-vllm.txt | $(VENV)/.ready
+# vLLM pins packages that DeepEval, Langfuse and all of MLflow contradict, so it lives alone, with MLflow's client for our plugin.
+# The list is complete: nothing is resolved.
+$(VLLM)/.ready: constraints-vllm.txt $(LORA_RESOLVER)/pyproject.toml | $(VENV)/.ready
 	@echo "setting up $(VLLM) (about 3 GB)"
 	@$(PYTHON) -m venv $(VLLM)
 	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	@$(UV) --python $(VLLM)/bin/python --no-deps --requirement constraints-vllm.txt
+	@$(UV) --python $(VLLM)/bin/python --no-deps --editable $(LORA_RESOLVER)
 	@touch $@
 
 clean:

@@ -7,10 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cia.errors import SettingsError
+from cia.registry.mlflow_client import tracking_uri
 from cia.settings import Settings
 
 VLLM_MODULE = "vllm.entrypoints.openai.api_server"
 """Run with ``python -m``: the ``vllm`` command looks up the package metadata ``vllm``, which CPU builds do not carry."""
+
+
+LORA_RESOLVER = "code_assistant_lora_resolver"
+"""The plugin in ``lora_resolver/`` that fetches a registered version when a request names it."""
 
 
 def vllm_arguments(
@@ -106,7 +111,7 @@ def _speculation(settings: Settings, draft_model: Path | str | None) -> list[str
 
 
 def vllm_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that vLLM needs: no hub, no usage reports, adapters changeable at run time, caches in our home."""
+    """Return the variables that vLLM and its plugin need: no hub, no usage reports, versions by name, caches in our home."""
     serving = settings.serving
     cache = settings.home / "cache" / "vllm"
     environment = {
@@ -115,6 +120,14 @@ def vllm_environment(settings: Settings) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        # A list of all that may be loaded: vLLM's own resolvers, of which one downloads from a hub, stay out.
+        "VLLM_PLUGINS": LORA_RESOLVER,
+        "CODE_ASSISTANT_REGISTRY_URI": tracking_uri(settings),
+        "CODE_ASSISTANT_REGISTERED_MODEL": settings.registry.model_name,
+        "CODE_ASSISTANT_ADAPTER_CACHE": str(settings.home.absolute() / "adapters-of-vllm"),
+        "CODE_ASSISTANT_CACHED_ADAPTERS": str(serving.cached_adapters),
+        "CODE_ASSISTANT_CACHED_GIB": str(serving.cached_gib),
+        "CODE_ASSISTANT_BASE_MODELS": "\n".join(_names_of_the_base(settings)),
         "VLLM_CPU_KVCACHE_SPACE": str(serving.cpu_kv_cache_gib),
         "VLLM_CACHE_ROOT": str(cache),
         "VLLM_CONFIG_ROOT": str(cache / "config"),
@@ -124,6 +137,12 @@ def vllm_environment(settings: Settings) -> dict[str, str]:
         # Binding threads to cores starves every other process there: leave their placement to the kernel.
         environment |= {"OMP_NUM_THREADS": str(serving.cpu_threads), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     return environment
+
+
+def _names_of_the_base(settings: Settings) -> list[str]:
+    """By what names adapters may call the base model, beside the one that vLLM loads it by."""
+    trained_on = settings.training.base_model
+    return list(dict.fromkeys(filter(None, (settings.serving.model, "" if trained_on == "local" else trained_on))))
 
 
 def _allowed_rank(rank: int) -> int:

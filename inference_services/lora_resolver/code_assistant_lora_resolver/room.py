@@ -1,0 +1,73 @@
+"""The bounds of the cache: how many versions, how many bytes, and which one goes when another comes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from code_assistant_lora_resolver.adapter_cache import AdapterCache, CachedVersion
+from code_assistant_lora_resolver.errors import AdapterRefused, NotNow
+from code_assistant_lora_resolver.server import Server
+
+MIB = 1 << 20
+
+
+class Room:
+    """Room for ``versions`` versions of ``bytes`` bytes together, those that are being fetched included.
+
+    The version that goes is the one that was used longest ago, of those that no request uses. Its name is unloaded first: vLLM
+    reads a loaded adapter's files again when its memory has dropped it, and an engine that finds them gone dies.
+    """
+
+    def __init__(self, cache: AdapterCache, model: str, versions: int, bytes: int) -> None:
+        self._cache = cache
+        self._model = model
+        self._versions = versions
+        self._bytes = bytes
+        self._fetching: list[int] = []
+        self._making = asyncio.Lock()
+
+    @asynccontextmanager
+    async def reserved(self, name: str, size: int, server: Server) -> AsyncIterator[None]:
+        """Keep room for ``size`` bytes of the version called ``name`` while the block fetches it.
+
+        Raises AdapterRefused when it could never fit, NotNow when every version in its way is in use.
+        """
+        if size > self._bytes:
+            raise AdapterRefused(f"{name} takes {size // MIB} MiB; the adapter cache holds {self._bytes // MIB} MiB")
+        async with self._making:
+            await self._make(name, size, server)
+            self._fetching.append(size)
+        try:
+            yield
+        finally:
+            self._fetching.remove(size)
+
+    async def _make(self, name: str, size: int, server: Server) -> None:
+        kept: set[Path] = set()
+        while True:
+            there = await asyncio.to_thread(self._cache.contents)
+            versions = len(there) + len(self._fetching) + 1
+            total = sum(version.bytes for version in there) + sum(self._fetching) + size
+            if versions <= self._versions and total <= self._bytes:
+                return
+            idle = [version for version in there if version.path not in kept and not server.uses(self._name(version))]
+            if not idle:
+                raise NotNow(
+                    f"there is no room for {name}: each of the {len(there)} adapters in the cache is in use or being fetched; "
+                    "ask again when their answers have ended, or give the cache more room"
+                )
+            oldest = min(idle, key=lambda version: max(version.last_used, server.last_use(self._name(version))))
+            if not await self._give_up(oldest, server):
+                kept.add(oldest.path)
+
+    async def _give_up(self, version: CachedVersion, server: Server) -> bool:
+        name = self._name(version)
+        if version.held and version.number is not None:
+            await server.unload(name)
+        return await asyncio.to_thread(self._cache.remove, version.path, lambda: server.uses(name))
+
+    def _name(self, version: CachedVersion) -> str:
+        return f"{self._model}:{version.number}"
