@@ -1,71 +1,19 @@
-"""A stand-in for vLLM's interpreter that starts in a second, for what vLLM itself cannot be made to do on demand."""
+"""A vLLM that starts in a second and does what it is told to."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from cia.settings import Settings
-
-STAND_IN = '''#!{python}
-"""Takes vLLM's arguments, lists its models, loads adapters; has a child like vLLM's engine; hangs, grows or dies when told to."""
-import json, os, subprocess, sys, threading, time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-arguments = sys.argv[1:]
-def option(name):
-    return arguments[arguments.index(name) + 1]
-if os.environ.get("STAND_IN_FAILS"):
-    print("loading weights")
-    sys.exit("RuntimeError: " + os.environ["STAND_IN_FAILS"])
-time.sleep(float(os.environ.get("STAND_IN_STARTS_FOR", 0)))
-engine = subprocess.Popen(["sleep", "600"])
-hung = threading.Event()
-print("engine", engine.pid, flush=True)
-models = [option("--served-model-name")]
-if "--lora-modules" in arguments:
-    models += [module.partition("=")[0] for module in arguments[arguments.index("--lora-modules") + 1:]]
-
-class Handler(BaseHTTPRequestHandler):
-    def reply(self, code, document):
-        self.send_response(code)
-        self.end_headers()
-        self.wfile.write(json.dumps(document).encode())
-    def do_GET(self):
-        while hung.is_set():
-            time.sleep(0.1)
-        self.reply(200, {{"data": [{{"id": name}} for name in models]}})
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path == "/hang":
-            hung.set()
-            return self.reply(200, {{}})
-        if self.path == "/grow":
-            grow = "import time; kept = b'x' * (" + str(body["mib"]) + " << 20); time.sleep(600)"
-            subprocess.Popen([sys.executable, "-c", grow])
-            return self.reply(200, {{}})
-        if self.path == "/say":
-            for number in range(body["lines"]):
-                print("line", number, "x" * 100, flush=True)
-            return self.reply(200, {{}})
-        if self.path == "/v1/load_lora_adapter" and "broken" in body["lora_path"]:
-            return self.reply(400, {{"error": {{"message": "rank 64 is greater than max_lora_rank 16"}}}})
-        models.append(body["lora_name"]) if "unload" not in self.path else models.remove(body["lora_name"])
-        self.reply(200, {{}})
-    def log_message(self, *_):
-        pass
-ThreadingHTTPServer((option("--host"), int(option("--port"))), Handler).serve_forever()
-'''
+from tests.inference_services.stand_in_vllm import write_model, write_stand_in
 
 
 @pytest.fixture
 def stand_in(settings: Settings, tmp_path: Path) -> Settings:
     """Settings whose vLLM interpreter is the stand-in, on a free port."""
-    interpreter = tmp_path / "python"
-    interpreter.write_text(STAND_IN.format(python=sys.executable))
-    interpreter.chmod(0o755)
+    interpreter = write_stand_in(tmp_path / "python")
     serving = settings.serving.model_copy(update={"vllm_python": str(interpreter), "port": 0, "start_timeout_seconds": 20.0})
     settings.home.mkdir()
     return settings.model_copy(update={"serving": serving})
@@ -74,7 +22,4 @@ def stand_in(settings: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A folder that looks like a model."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    return folder
+    return write_model(tmp_path / "model")

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
@@ -20,6 +19,7 @@ from cia.errors import AdapterError, OperationError, UnavailableError
 from cia.settings import Settings
 from inference_services import bounded_log, vllm_watch
 from inference_services.vllm_process import VllmProcess
+from tests.inference_services.stand_in_vllm import engines, is_alive, order
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
@@ -31,19 +31,6 @@ def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
     return False
 
 
-def engines(settings: Settings) -> list[int]:
-    """The process ids of the stand-in's children, oldest first."""
-    log = settings.home / "logs" / "vllm.log"
-    return [int(line.split()[1]) for line in log.read_text().splitlines() if line.startswith("engine ")]
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
 def test_a_free_port_is_taken_and_reported(stand_in: Settings, model: Path) -> None:
     with VllmProcess(stand_in, model, adapters={"code-assistant:3": model}) as vllm:
         assert vllm.port != 0
@@ -52,7 +39,7 @@ def test_a_free_port_is_taken_and_reported(stand_in: Settings, model: Path) -> N
 
 def test_stopping_ends_the_server_and_its_children(stand_in: Settings, model: Path) -> None:
     with VllmProcess(stand_in, model) as vllm:
-        (engine,) = engines(stand_in)
+        (engine,) = engines(stand_in.home)
         assert is_alive(engine)
     assert not is_alive(engine)
     assert not vllm.is_running()
@@ -62,9 +49,9 @@ def test_stopping_ends_the_server_and_its_children(stand_in: Settings, model: Pa
 def test_it_is_restarted_with_the_adapters_that_were_loaded_later(stand_in: Settings, model: Path) -> None:
     with VllmProcess(stand_in, model) as vllm:
         vllm.load_adapter("code-assistant:4", model)
-        (engine,) = engines(stand_in)
+        (engine,) = engines(stand_in.home)
         os.kill(psutil.Process(engine).ppid(), signal.SIGKILL)
-        assert wait_for(lambda: vllm.restarts == 1 and len(engines(stand_in)) == 2)
+        assert wait_for(lambda: vllm.restarts == 1 and len(engines(stand_in.home)) == 2)
         assert not is_alive(engine), "the old engine would hold the memory that the new one needs"
         assert wait_for(lambda: answers(vllm, "code-assistant:4"))
 
@@ -143,11 +130,6 @@ def with_serving(settings: Settings, **changes: Any) -> Settings:
     return settings.model_copy(update={"serving": settings.serving.model_copy(update=changes)})
 
 
-def tell(vllm: VllmProcess, order: str, **body: int) -> None:
-    """Have the stand-in do what vLLM cannot be made to do."""
-    httpx.post(f"{vllm.base_url.removesuffix('/v1')}/{order}", json=body, timeout=10).raise_for_status()
-
-
 def test_a_launch_does_not_wait_and_says_when_the_server_is_ready(
     stand_in: Settings, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,8 +164,8 @@ def test_a_stop_while_it_starts_leaves_nothing(stand_in: Settings, model: Path, 
 def test_a_server_that_hangs_is_ended_and_started_again(stand_in: Settings, model: Path) -> None:
     told: list[str] = []
     with VllmProcess(with_serving(stand_in, hang_seconds=1.0), model, tell=told.append) as vllm:
-        (engine,) = engines(stand_in)
-        tell(vllm, "hang")
+        (engine,) = engines(stand_in.home)
+        order(vllm.base_url, "hang")
         assert wait_for(lambda: vllm.restarts == 1 and vllm.state == "ready")
         assert not is_alive(engine)
         assert "has not been healthy for" in vllm.trouble
@@ -206,7 +188,7 @@ def test_a_server_that_grows_too_large_is_started_again(stand_in: Settings, mode
         assert 0.01 < vllm.memory_gib < 0.15
         time.sleep(1)
         assert vllm.restarts == 0
-        tell(vllm, "grow", mib=300)
+        order(vllm.base_url, "grow", mib=300)
         assert wait_for(lambda: vllm.restarts == 1 and vllm.state == "ready")
         assert "beyond 0.25 (serving.memory_limit_gib)" in vllm.trouble
         assert vllm.memory_gib < 0.15, "the child that took the memory is gone"
@@ -219,7 +201,7 @@ def test_a_crash_loop_is_told_with_its_cause_and_waits_longer_each_time(
     monkeypatch.setattr("inference_services.vllm_process.FIRST_BACKOFF_SECONDS", 0.2)
     told: list[tuple[float, str]] = []
     with VllmProcess(stand_in, model, tell=lambda sentence: told.append((time.monotonic(), sentence))) as vllm:
-        (engine,) = engines(stand_in)
+        (engine,) = engines(stand_in.home)
         monkeypatch.setenv("STAND_IN_FAILS", "no memory left")
         os.kill(psutil.Process(engine).ppid(), signal.SIGKILL)
         assert wait_for(lambda: sum("no memory left" in sentence for _, sentence in told) >= 3)
@@ -246,9 +228,9 @@ def test_the_log_of_a_talkative_server_stays_small_and_keeps_its_end(
     log = stand_in.home / "logs" / "vllm.log"
     with VllmProcess(stand_in, model) as vllm:
         for _ in range(4):
-            tell(vllm, "say", lines=1500)
+            order(vllm.base_url, "say", lines=1500)
             assert wait_for(lambda: log.stat().st_size < 100_000)
-        assert log.read_text().splitlines()[-1].startswith("line 1499 ")
+        assert wait_for(lambda: log.read_text().splitlines()[-1:] == [f"line 1499 {'x' * 100}"])
         assert "\0" not in log.read_text()
         assert 0 < log.with_name("vllm.log.1").stat().st_size <= 100_000
 
@@ -256,8 +238,8 @@ def test_the_log_of_a_talkative_server_stays_small_and_keeps_its_end(
 def test_the_log_of_the_run_before_is_kept(stand_in: Settings, model: Path) -> None:
     for _ in range(2):
         with VllmProcess(stand_in, model) as vllm:
-            tell(vllm, "say", lines=1)
-    assert len(engines(stand_in)) == 1
+            order(vllm.base_url, "say", lines=1)
+    assert len(engines(stand_in.home)) == 1
     assert "engine" in (stand_in.home / "logs" / "vllm.log.1").read_text()
 
 
