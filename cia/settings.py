@@ -286,7 +286,7 @@ class AutoscaleProbeSettings(Section):
     prometheus_url: str = Field(
         default="http://prometheus-operated.monitoring:9090", description="Where KEDA reads vLLM's queue."
     )
-    cpu: str = Field(default="2", pattern=QUANTITY, description="CPUs asked for.")
+    cpu: str = Field(default="2", pattern=QUANTITY, description="CPUs, asked for and allowed.")
     memory: str = Field(default="12Gi", pattern=QUANTITY, description="Memory, asked for and allowed.")
 
 
@@ -301,7 +301,7 @@ class EmbeddingsServiceSettings(Section):
     bidirectional: bool = Field(default=True, description="Every token sees every other, as stella was trained; false: causal.")
     replicas: int = Field(default=1, gt=0, description="How many.")
     gpu_slices: int = Field(default=1, gt=0, description="Slices of a GPU that a replica takes.")
-    cpu: str = Field(default="2", pattern=QUANTITY, description="CPUs asked for.")
+    cpu: str = Field(default="2", pattern=QUANTITY, description="CPUs, asked for and allowed.")
     memory: str = Field(default="12Gi", pattern=QUANTITY, description="Memory, asked for and allowed.")
 
 
@@ -324,7 +324,7 @@ class InferenceServicesSettings(Section):
     leave_seconds: int = Field(default=15, ge=0, description="So long a pod goes on serving until no router sends it more.")
     drain_seconds: int = Field(default=120, gt=0, description="Then it finishes what runs, within this.")
     user: int = Field(default=1000, gt=0, description="User and group of the containers, as a number.")
-    cpu: str = Field(default="4", pattern=QUANTITY, description="CPUs that a replica of the main model asks for.")
+    cpu: str = Field(default="4", pattern=QUANTITY, description="CPUs of a replica of the main model.")
     memory: str = Field(default="32Gi", pattern=QUANTITY, description="Its memory, asked for and allowed.")
     shared_memory: str = Field(default="8Gi", pattern=QUANTITY, description="Of which so much may be shared memory.")
     weights: ModelWeightsSettings = ModelWeightsSettings()
