@@ -8,9 +8,9 @@ from typing import Any
 from cia.errors import CiaError
 from cia.retrieval import Retriever
 from cia.settings import Settings
+from rag_server.adapters import ServedAdapters
 from rag_server.metrics import Metrics
 from rag_server.periodic import Periodic
-from rag_server.production_adapter import ProductionAdapter
 
 CHECK_SECONDS = 2.0
 
@@ -31,14 +31,14 @@ class DependencyHealth:
         self,
         settings: Settings,
         retriever: Retriever,
-        production: ProductionAdapter,
+        adapters: ServedAdapters,
         tracing_on: bool,
         metrics: Metrics,
         log: Any,
     ) -> None:
         self._settings = settings
         self._retriever = retriever
-        self._production = production
+        self._adapters = adapters
         self._tracing_on = tracing_on
         self._metrics = metrics
         self._log = log
@@ -66,6 +66,7 @@ class DependencyHealth:
     def check(self) -> None:
         """Ask every neighbour once; never raises."""
         found = (self._index(), self._model(), self._registry(), self._tracing())
+        self._metrics.adapters(self._adapters.serving(), bool(self._adapters.adapter_problem))
         former = {dependency.name: dependency.state for dependency in self._known}
         for dependency in found:
             self._metrics.dependency(dependency.name, dependency.state == "ok")
@@ -87,11 +88,13 @@ class DependencyHealth:
     def _model(self) -> Dependency:
         if self._settings.model.base_url is None:
             return Dependency("model", "off", "model.base_url is not set: answers are extractive")
-        if problem := self._production.model_problem:
+        if problem := self._adapters.model_problem:
             return Dependency("model", "away", f"{problem}; answers are extractive")
-        answers = f"{self._production.name() or self._fallback()}"
-        problem = self._production.adapter_problem
-        return Dependency("model", "ok", f"{answers}; {problem}" if problem else answers)
+        said = [self._adapters.name() or self._fallback()]
+        if canary := self._adapters.canary:
+            said.append(f"{canary.served_name} is on trial with {canary.percent:g}% of the users")
+        said += filter(None, (self._adapters.adapter_problem, self._adapters.canary_problem))
+        return Dependency("model", "ok", "; ".join(said))
 
     def _fallback(self) -> str:
         if self._settings.answering.use_base_model:
@@ -101,7 +104,7 @@ class DependencyHealth:
     def _registry(self) -> Dependency:
         if self._settings.model.base_url is None:
             return Dependency("registry", "off", "without a model there is no adapter to follow")
-        if problem := self._production.registry_problem:
+        if problem := self._adapters.registry_problem:
             return Dependency("registry", "away", f"{problem}; the last known adapter stays")
         return Dependency("registry", "ok", "answers")
 

@@ -8,6 +8,7 @@ from typing import Literal
 from sqlalchemy import Column, DateTime, String, Table, Text, delete, insert, select
 
 from rag_server.access import Principal
+from rag_server.adapters.answer_counts import count_thumb
 from rag_server.database import Database, metadata, utc_now
 
 ratings = Table(
@@ -38,10 +39,11 @@ class FeedbackStore:
         self._database = database
         database.create(ratings)
 
-    def give(self, principal: Principal, trace_id: str, rating: Rating) -> None:
-        """Keep ``rating`` in place of an earlier one of this user's."""
+    def give(self, principal: Principal, trace_id: str, rating: Rating) -> int | None:
+        """Keep ``rating`` in place of an earlier one of this user's; return the version that answered, if known."""
         mine = (ratings.c.trace_id == trace_id) & (ratings.c.user == principal.user)
         with self._database.writing() as connection:
+            former = connection.execute(select(ratings.c.rating).where(mine)).scalar()
             connection.execute(delete(ratings).where(mine))
             connection.execute(
                 insert(ratings).values(
@@ -53,6 +55,7 @@ class FeedbackStore:
                     given=utc_now(),
                 )
             )
+            return count_thumb(connection, trace_id, former, rating.rating)
 
     def of(self, principal: Principal, trace_ids: list[str]) -> dict[str, Rating]:
         """Return this user's ratings of the answers with ``trace_ids``."""

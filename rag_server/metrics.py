@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -47,6 +48,30 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livemin",
         )
+        self._adapter_answers = Counter(
+            "cia_answers_by_adapter_total",
+            "Answers by the version that was asked.",
+            ["version", "outcome"],
+            registry=self.registry,
+        )
+        self._adapter_feedback = Counter(
+            "cia_feedback_by_adapter_total",
+            "Ratings by the version that answered.",
+            ["version", "rating"],
+            registry=self.registry,
+        )
+        self._adapter_info = Gauge(
+            "cia_adapter_info", "1 for each version that answers.", ["role", "version"], registry=self.registry,
+            multiprocess_mode="livemax",
+        )  # fmt: skip
+        self._adapter_problem = Gauge(
+            "cia_adapter_problem", "1 while the version in Production cannot be served.", registry=self.registry,
+            multiprocess_mode="livemax",
+        )  # fmt: skip
+        self._taken_back = Counter(
+            "cia_canaries_taken_back_total", "Trials that ended by themselves.", ["version"], registry=self.registry
+        )
+        self._serving: Mapping[str, int] = {}
         for outcome in ("emitted", "dropped"):
             self._citations.labels(outcome)
         for mode in ("llm", "extractive"):
@@ -87,6 +112,28 @@ class Metrics:
             self._tokens.labels("in").inc(answer.usage.prompt_tokens)
             self._tokens.labels("out").inc(answer.usage.completion_tokens)
             self._cost.inc(cost)
+
+    def adapter_answered(self, version: int, outcome: str) -> None:
+        """Count an answer for the version that was asked: ``answered``, ``abstained`` or ``failed``."""
+        self._adapter_answers.labels(str(version), outcome).inc()
+
+    def adapter_rated(self, version: int, rating: str) -> None:
+        """Count a thumb for the version that answered."""
+        self._adapter_feedback.labels(str(version), rating).inc()
+
+    def adapters(self, serving: Mapping[str, int], has_problem: bool) -> None:
+        """Note which version answers in which role, and whether the one in Production cannot."""
+        for role, version in self._serving.items():
+            if serving.get(role) != version:
+                self._adapter_info.labels(role, str(version)).set(0)  # several workers have no way to remove a series
+        for role, version in serving.items():
+            self._adapter_info.labels(role, str(version)).set(1)
+        self._serving = dict(serving)
+        self._adapter_problem.set(has_problem)
+
+    def taken_back(self, version: int) -> None:
+        """Count a trial that ended by itself."""
+        self._taken_back.labels(str(version)).inc()
 
     def dependency(self, name: str, up: bool) -> None:
         """Note whether a neighbour answers."""

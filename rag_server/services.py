@@ -21,13 +21,13 @@ from cia.retrieval.store import IndexedRepository
 from cia.settings import Settings
 from rag_server.access import Principal
 from rag_server.access.authenticator import Authenticator
+from rag_server.adapters import AnswerCounts, CanaryTrial, ServedAdapters
 from rag_server.conversations import Conversations, new_id, newest_within
 from rag_server.database import Database
 from rag_server.dependency_health import DependencyHealth
 from rag_server.feedback import FeedbackStore, Rating
 from rag_server.limits import ServerLimits
 from rag_server.metrics import Metrics
-from rag_server.production_adapter import ProductionAdapter
 from rag_server.source_lines import SourceLines, read_lines
 from rag_server.telling import Telling
 from rag_server.tracing import Tracing
@@ -67,20 +67,23 @@ class Services:
         self.corpus = Corpus(settings)
         self.retriever = Retriever(settings)
         self.tracing = tracing or Tracing(settings.tracing)
-        self.production = ProductionAdapter(settings, log)
-        self.assistant = Assistant(settings, self.retriever, model_name=self.production.name)
-        self.health = DependencyHealth(settings, self.retriever, self.production, self.tracing.is_on, self.metrics, log)
+        self.adapters = ServedAdapters(settings, log)
+        self.trial = CanaryTrial(settings, self.adapters, AnswerCounts(self.database), self.metrics, log)
+        self.assistant = Assistant(settings, self.retriever, model_name=self.adapters.name)
+        self.health = DependencyHealth(settings, self.retriever, self.adapters, self.tracing.is_on, self.metrics, log)
 
     def start(self) -> None:
         """Start the watchers, and load in the background what the first question would wait for."""
-        self.production.start()
+        self.adapters.start()
+        self.trial.start()
         self.health.check()
         self.health.start()
         threading.Thread(target=self._warm_up, name="warm-up", daemon=True).start()
 
     def close(self) -> None:
         """Stop the watchers and release what is open."""
-        self.production.stop()
+        self.adapters.stop()
+        self.trial.stop()
         self.health.stop()
         self.tracing.close()
         self.retriever.close()
@@ -130,12 +133,13 @@ class Services:
             self._budgeted(principal) as telling,
             self.tracing.question(asked.question, request_id, principal.user, conversation or None, index) as trace,
         ):
-            for event in self.assistant.stream(asked.question, readable, trace.callbacks, trace.id, asked.history):
+            said = self.assistant.stream(asked.question, readable, trace.callbacks, trace.id, asked.history, principal.user)
+            for event in said:
                 telling.add(event)
                 if isinstance(event, Answer):
                     cost = self.tracing.cost(event.usage)
                     self.metrics.answered(event, telling.seconds_since_sources, cost)
-                    trace.answered(event, cost)
+                    trace.answered(event, cost, self.trial.answered(trace.id, event))
                     event = replace(event, trace_id=trace.id, conversation=conversation)
                     if conversation:
                         event = self._kept(principal, asked, event, telling.repos)
@@ -143,8 +147,10 @@ class Services:
 
     def rate(self, principal: Principal, trace_id: str, rating: Rating) -> None:
         """Keep what a user thought of an answer, and send it to Langfuse."""
-        self.feedback.give(principal, trace_id, rating)
+        version = self.feedback.give(principal, trace_id, rating)
         self.metrics.rated(rating.rating)
+        if version is not None:
+            self.metrics.adapter_rated(version, rating.rating)
         self.tracing.rated(trace_id, principal.user, rating)
 
     def source(

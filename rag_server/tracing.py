@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cia.answering import Answer, Usage
 from cia.answering.secrets import mask
 from cia.settings import TracingSettings
+from rag_server.adapters import Arm
 from rag_server.feedback import Rating
 
 if TYPE_CHECKING:
@@ -36,8 +37,11 @@ class Trace:
     callbacks: tuple[Any, ...] = field(default=())
     _span: Any = None
 
-    def answered(self, answer: Answer, cost: float) -> None:
-        """Put the answer, its token counts and its cost (in the prices' currency) at the top of the trace."""
+    def answered(self, answer: Answer, cost: float, arm: Arm | None = None) -> None:
+        """Put the answer, its token counts and its cost (in the prices' currency) at the top of the trace.
+
+        ``arm`` is the version that was asked: the trace is tagged with it, and with whether it is on trial.
+        """
         if self._span is not None:
             facts = {
                 "mode": answer.mode,
@@ -49,8 +53,12 @@ class Trace:
                 "resolved_question": answer.resolved_question,
                 **(asdict(answer.usage) if answer.usage else {}),
                 "cost": cost,
+                **({"adapter_version": arm.version, "adapter_role": arm.role} if arm else {}),
             }
             self._span.update(output=answer.answer, metadata=facts)
+            if arm:
+                # Known only now, when the SDK's way to tag a trace is to say so before it begins.
+                self._span._otel_span.set_attribute("langfuse.trace.tags", (f"adapter:{arm.version}", arm.role))
 
 
 class Tracing:

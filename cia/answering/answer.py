@@ -53,7 +53,8 @@ class Answer:
     name, or ``none``. ``index`` names the repository and commit of the best evidence. ``dropped_citations`` counts
     citations that failed their check. ``fallback_reason`` says why a configured model did not answer. ``resolved_question``
     is what was looked for where that differs from what was asked: a follow-up, read with its conversation. ``conversation``
-    is the id of the one that keeps this answer, "" for none; ``usage`` is None when no model was asked.
+    is the id of the one that keeps this answer, "" for none; ``usage`` is None when no model was asked. ``asked_model`` is the
+    model that was, also when its answer did not hold, else "".
     """
 
     answer: str
@@ -69,6 +70,7 @@ class Answer:
     resolved_question: str = ""
     conversation: str = ""
     usage: Usage | None = None
+    asked_model: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fixed JSON shape of an answer."""

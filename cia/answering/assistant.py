@@ -96,8 +96,9 @@ class Assistant:
     """Answers questions over a Retriever. Thread-safe; one instance serves a whole process.
 
     ``model`` is a LangChain chat model; by default the one that ``settings.model`` names. ``model_name`` is asked before
-    each answer which name to request of it (the adapter in Production, which may change meanwhile); None means that no
-    adapter is there, and then the base model answers if ``answering.use_base_model`` allows it, else nobody does.
+    each answer which name to request of it for a user (the adapter in Production, which may change meanwhile, or one on
+    trial); None means that no adapter is there, and then the base model answers if ``answering.use_base_model`` allows it,
+    else nobody does.
     ``count`` counts tokens the way the model does.
     """
 
@@ -106,14 +107,14 @@ class Assistant:
         settings: Settings,
         retriever: Retriever,
         model: BaseChatModel | None = None,
-        model_name: Callable[[], str | None] | None = None,
+        model_name: Callable[[str], str | None] | None = None,
         count: Callable[[str], int] = estimate_tokens,
     ) -> None:
         self.settings = settings
         self.retriever = retriever
         self._has_model = model is not None or settings.model.base_url is not None
         self._model = cache(lambda: model or open_model(settings.model))
-        self._model_name = model_name or (lambda: settings.model.base_model if model is not None else None)
+        self._model_name = model_name or (lambda _: settings.model.base_model if model is not None else None)
         self._budget = Budget.of(settings.model, count)
         self._line_count = line_count_in(_file_reader(Corpus(settings)))
 
@@ -124,14 +125,15 @@ class Assistant:
         callbacks: Sequence[Any] | None = None,
         trace_id: str = "",
         history: Sequence[Exchange] = (),
+        user: str = "",
     ) -> Answer:
         """Return the answer to ``question`` over ``repos`` (None: all that are indexed).
 
         ``callbacks`` are LangChain callback handlers, such as Langfuse's; ``trace_id`` is repeated in the answer. With
-        ``history``, oldest first, the question is read as a follow-up. Raises NotIndexedError for an unknown repository and
-        InputError for an empty question; never because of a model.
+        ``history``, oldest first, the question is read as a follow-up. ``user`` is who asks, "" nobody in particular. Raises
+        NotIndexedError for an unknown repository and InputError for an empty question; never because of a model.
         """
-        events = self.stream(question, repos, callbacks, trace_id, history)
+        events = self.stream(question, repos, callbacks, trace_id, history, user)
         return next(event for event in events if isinstance(event, Answer))
 
     def stream(
@@ -141,13 +143,14 @@ class Assistant:
         callbacks: Sequence[Any] | None = None,
         trace_id: str = "",
         history: Sequence[Exchange] = (),
+        user: str = "",
     ) -> Iterator[Event]:
         """Yield Sources, then Text as it is written and checked, then the Answer. Raises as ``ask`` does.
 
         Text comes as it is written, and never with a citation that does not hold. If the model turns out to say nothing that
         can be cited, fails, or is asked again, the Answer is another text than the pieces were: it always replaces them.
         """
-        model = self._model_to_ask()
+        model = self._model_to_ask(user)
         retrieve = partial(self._retrieve, repos=repos, model=model, trace_id=trace_id, history=history)
         if not callbacks:  # the chain is there to be watched: its steps cost each token some 60 microseconds
             yield from self._answer(self._pack(retrieve(question)))
@@ -161,11 +164,11 @@ class Assistant:
         )
         yield from chain.stream(question, {"callbacks": list(callbacks or ()), "run_name": "ask"})
 
-    def _model_to_ask(self) -> str:
+    def _model_to_ask(self, user: str) -> str:
         if not self._has_model:
             return ""
         fallback = self.settings.model.base_model if self.settings.answering.use_base_model else ""
-        return self._model_name() or fallback
+        return self._model_name(user) or fallback
 
     def _retrieve(self, asked: str, repos: Sequence[str] | None, model: str, trace_id: str, history: Sequence[Exchange]) -> _Turn:
         question = resolve(asked, history)
@@ -189,11 +192,12 @@ class Assistant:
             yield Sources(())
             yield self._declined(turn, "extractive")
             return
-        reason, usage = "", None
+        reason, asked, usage = "", "", None
         if self._has_model and not turn.model:
             reason = "no adapter is in Production, and answering.use_base_model is off"
         if turn.model and turn.prompt.context:
             yield Sources(turn.prompt.context)
+            asked = turn.model
             said = yield from self._ask_model(turn, config, temperature=0.0, live=True)
             usage = said.usage
             if said.retry_budget:
@@ -202,13 +206,14 @@ class Assistant:
                 said = yield from self._ask_model(turn, config, temperature=RETRY_TEMPERATURE, live=False)
                 usage += said.usage
             if said.text is not None:
-                yield replace(self._spoken(turn, said.text), usage=usage)
+                yield replace(self._spoken(turn, said.text), usage=usage, asked_model=turn.model)
                 return
             reason = said.reason
         places = tuple(turn.response.results[:PLACES])
         yield Sources(places)
         text, citations = quote_places(places, self._line_count)
-        yield replace(self._blank(turn), answer=text, citations=citations, fallback_reason=reason, usage=usage)
+        fallen_back = replace(self._blank(turn), fallback_reason=reason, usage=usage, asked_model=asked)
+        yield replace(fallen_back, answer=text, citations=citations)
 
     def _ask_model(
         self, turn: _Turn, config: RunnableConfig | None, temperature: float, live: bool

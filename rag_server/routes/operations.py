@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from rag_server.errors import RETRY_AFTER_SECONDS
-from rag_server.services import CurrentServices
+from rag_server.services import CurrentPrincipal, CurrentServices
 
 router = APIRouter(tags=["operations"])
 
@@ -32,10 +32,10 @@ async def ready(services: CurrentServices) -> JSONResponse:
 
 
 @router.get("/model/info")
-async def model_info(services: CurrentServices) -> dict[str, Any]:
-    """Say who answers: the adapter in Production, the base model, or nobody (then answers are extractive)."""
+async def model_info(services: CurrentServices, principal: CurrentPrincipal) -> dict[str, Any]:
+    """Say who answers you: the adapter in Production, the base model, or nobody (then answers are extractive)."""
     settings = services.settings
-    adapter = services.production.name()
+    adapter = services.adapters.name(principal.user)
     base = settings.model.base_model if settings.model.base_url else None
     model = adapter or (base if settings.answering.use_base_model else None)
     dependency = next((one for one in services.health.dependencies if one.name == "model"), None)

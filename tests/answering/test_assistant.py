@@ -91,7 +91,7 @@ def test_an_answer_is_streamed_in_checked_pieces_that_make_the_whole(shop, shop_
 
 def test_the_model_is_asked_by_the_name_that_is_in_production_now(shop, shop_settings):
     names = iter(["code-assistant:3", "code-assistant:4", None])
-    assistant = Assistant(shop_settings, shop, saying(*["Yes [1]."] * 3), model_name=lambda: next(names))
+    assistant = Assistant(shop_settings, shop, saying(*["Yes [1]."] * 3), model_name=lambda user: next(names))
     assert [assistant.ask(QUESTION).model for _ in range(2)] == ["code-assistant:3", "code-assistant:4"]
     without = assistant.ask(QUESTION)
     assert without.mode == "extractive"
@@ -101,7 +101,7 @@ def test_the_model_is_asked_by_the_name_that_is_in_production_now(shop, shop_set
 def test_the_base_model_answers_without_an_adapter_only_if_it_may(shop, shop_settings):
     answering = shop_settings.answering.model_copy(update={"use_base_model": True})
     settings = shop_settings.model_copy(update={"answering": answering})
-    answer = Assistant(settings, shop, saying("Yes [1]."), model_name=lambda: None).ask(QUESTION)
+    answer = Assistant(settings, shop, saying("Yes [1]."), model_name=lambda user: None).ask(QUESTION)
     assert answer.model == settings.model.base_model
 
 
@@ -182,7 +182,7 @@ def failing_server(request) -> Iterator[str]:
 def test_a_model_server_that_misbehaves_costs_seconds_and_no_error(shop, shop_settings, failing_server):
     model = shop_settings.model.model_copy(update={"base_url": failing_server, "timeout_seconds": 0.5})
     settings = shop_settings.model_copy(update={"model": model})
-    answer = Assistant(settings, shop, model_name=lambda: "code-assistant:1").ask(QUESTION)
+    answer = Assistant(settings, shop, model_name=lambda user: "code-assistant:1").ask(QUESTION)
     assert answer.mode == "extractive"
     assert answer.fallback_reason
     assert answer.citations
@@ -193,7 +193,7 @@ def test_a_model_server_that_is_away_is_named_in_the_reason(shop, shop_settings)
         unused.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
     settings = shop_settings.model_copy(update={"model": shop_settings.model.model_copy(update={"base_url": address})})
-    answer = Assistant(settings, shop, model_name=lambda: "code-assistant:1").ask(QUESTION)
+    answer = Assistant(settings, shop, model_name=lambda user: "code-assistant:1").ask(QUESTION)
     assert answer.mode == "extractive"
     assert answer.fallback_reason.startswith(f"the model at {address} failed")
 

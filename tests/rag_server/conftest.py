@@ -12,11 +12,17 @@ import structlog
 from fastapi.testclient import TestClient
 from structlog.testing import CapturingLogger
 
+from cia.evaluation.gate import Decision
+from cia.registry import Registry
 from cia.retrieval import Indexer
 from cia.settings import Settings, load_settings
 from rag_server.app import create_app
-from tests.rag_server.running_server import AS_ADMIN, UNHURRIED, Server, with_administrator
+from tests.rag_server.running_server import AS_ADMIN, UNHURRIED, Server, with_administrator, with_model
 from tests.rag_server.stand_in_model import StandInModel, running_stand_in
+from tests.rag_server.tiny_adapter import make_adapter, make_base
+
+PASSED = Decision(True, "promoted: citation_recall gained")
+FAILED = Decision(False, "refused: citation_recall gained too little")
 
 WICK = '''"""Wicks for lanterns."""
 
@@ -91,6 +97,35 @@ def stand_in_model() -> Iterator[StandInModel]:
     """A model server under the test's control."""
     with running_stand_in() as stand_in:
         yield stand_in
+
+
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A registry with four versions, the first one in Production; the last one failed the gate. Shared: tests only copy it."""
+    folder = tmp_path_factory.mktemp("registered")
+    settings = Settings(home=folder / "home")
+    base = make_base(folder / "base")
+    registry = Registry(settings)
+    for seed, verdict in enumerate((PASSED, PASSED, PASSED, FAILED)):
+        registry.register(make_adapter(folder / f"adapter-{seed}", base, seed), {"faithfulness": 0.9}, verdict, base)
+    registry.promote(1)
+    return settings
+
+
+@pytest.fixture
+def promoted(registered: Settings, tmp_path: Path) -> Settings:
+    """A home of its own with that registry."""
+    home = tmp_path / "promoted"
+    home.mkdir()
+    (home / "mlflow.db").write_bytes((registered.home / "mlflow.db").read_bytes())
+    return Settings(home=home)
+
+
+@pytest.fixture
+def followed(indexed: Settings, promoted: Settings, stand_in_model: StandInModel) -> Settings:
+    """What a server over ``lantern`` needs to follow that registry, with a model under the test's control."""
+    tracking = indexed.registry.model_copy(update={"tracking_uri": f"sqlite:///{promoted.home / 'mlflow.db'}"})
+    return with_model(indexed, stand_in_model.base_url).model_copy(update={"registry": tracking})
 
 
 @pytest.fixture(scope="session")

@@ -14,16 +14,20 @@ from typing import Any
 
 @dataclass
 class StandInModel:
-    """An OpenAI-compatible server that says ``says`` piece by piece, and what was asked of it."""
+    """An OpenAI-compatible server that says ``says`` piece by piece, and what was asked of it.
+
+    It resolves a version when that is named, as vLLM does: unless ``refuses`` says why not, and not before ``may_resolve``.
+    """
 
     base_url: str
     says: str = "A wick is trimmed by Wick.trim [1]."
     pause_seconds: float = 0.0
-    refuses: str = ""
+    refuses: dict[str, str] = field(default_factory=dict)
+    may_resolve: threading.Event = field(default_factory=lambda: _set(threading.Event()))
     usage: dict[str, int] | None = None
     models: list[str] = field(default_factory=lambda: ["code-assistant-base"])
     asked: list[dict[str, Any]] = field(default_factory=list)
-    loaded: list[dict[str, str]] = field(default_factory=list)
+    resolved: list[str] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
 
 
@@ -39,6 +43,11 @@ def running_stand_in() -> Iterator[StandInModel]:
     http.server_close()
 
 
+def _set(event: threading.Event) -> threading.Event:
+    event.set()
+    return event
+
+
 def _handler(stand_in: StandInModel) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -46,14 +55,21 @@ def _handler(stand_in: StandInModel) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.path.endswith("load_lora_adapter"):
-                if stand_in.refuses:
-                    return self._reply({"error": {"message": stand_in.refuses}}, 400)
-                stand_in.loaded.append(body)
-                stand_in.models.append(body["lora_name"])
-                return self._reply({})
-            stand_in.asked.append(body)
-            return self._speak(body["model"])
+            is_question = not self.path.endswith("/tokenize")
+            if is_question:
+                stand_in.asked.append(body)
+            if problem := self._resolve(body["model"]):
+                return self._reply({"error": {"message": problem}}, 404)
+            return self._speak(body["model"]) if is_question else self._reply({"tokens": [5]})
+
+        def _resolve(self, name: str) -> str:
+            if name in stand_in.models or ":" not in name:
+                return ""
+            stand_in.resolved.append(name)
+            stand_in.may_resolve.wait(10)
+            if name not in stand_in.refuses:
+                stand_in.models.append(name)
+            return stand_in.refuses.get(name, "")
 
         def _speak(self, model: str) -> None:
             self.send_response(200)

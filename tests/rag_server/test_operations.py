@@ -51,7 +51,7 @@ def test_probing_asks_no_neighbour(
     services = server.client.app.state.services
     monkeypatch.setattr(services.retriever, "repositories", lambda: 1 / 0)
     services.health.stop()
-    services.production.stop()
+    services.adapters.stop()
     for _ in range(20):
         server.client.get("/readyz")
     assert stand_in_model.asked == []

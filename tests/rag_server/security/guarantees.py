@@ -14,7 +14,7 @@ from tests.rag_server.security.obedience import disguises
 
 ANSWER_FIELDS = {
     "answer", "abstained", "mode", "model", "citations", "index", "trace_id", "dropped_citations", "fallback_reason", "notices",
-    "resolved_question", "conversation", "usage",
+    "resolved_question", "conversation", "usage", "asked_model",
 }  # fmt: skip
 ACTIVE = {"link_open", "image", "html_block", "html_inline"}
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
