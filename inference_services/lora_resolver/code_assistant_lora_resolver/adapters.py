@@ -142,7 +142,9 @@ class Adapters:
 
     def _fetch(self, name: str, version: RegisteredVersion, base_model: str, deployment: Deployment) -> Path:
         with self._cache.staging() as staging:
-            files = self._registry.download(version, staging)
+            files = staging / "files"
+            files.mkdir()
+            self._registry.download(version, files)
             checks.check_checksums(name, files, version.checksums)
             self._check(name, files, base_model, deployment)
             return self._cache.keep(files, version)

@@ -99,12 +99,11 @@ class RegistryClient:
             raise AdapterRefused(self._gone(version))
         return sum(sizes[name] for name in FILES)
 
-    def download(self, version: RegisteredVersion, folder: Path) -> Path:
-        """Write a version's files below ``folder`` and return the folder that they are in; nothing is checked."""
+    def download(self, version: RegisteredVersion, folder: Path) -> None:
+        """Write a version's files into ``folder``, which is there and empty; nothing is checked."""
         for name in FILES:
             with self._errors(self._gone(version)):
                 self._open().download_artifacts(version.run_id, f"{ARTIFACTS}/{name}", str(folder))
-        return folder / ARTIFACTS
 
     def _gone(self, version: RegisteredVersion) -> str:
         return f"the files of {self.model}:{version.number} are gone from the registry; train and register it again"
