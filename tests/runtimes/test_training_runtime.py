@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cia.settings import load_settings
 from runtimes.training_runtime import GPU, WORKSPACE, code_assistant_qlora
-
-CRDS = Path(os.environ.get("TRAINER_CRDS", "/nowhere"))
-"""The folder with Kubeflow Trainer's published custom resource definitions."""
+from tests.published_schemas import published_schema
 
 
 @pytest.fixture(scope="module")
@@ -51,25 +46,11 @@ def test_the_labels_that_the_sdk_looks_for_are_there(runtime: dict[str, Any]) ->
     assert job["template"]["metadata"]["labels"]["trainer.kubeflow.org/trainjob-ancestor-step"] == "trainer"
 
 
-@pytest.mark.skipif(not CRDS.is_dir(), reason="TRAINER_CRDS names no folder")
 def test_the_runtime_fits_the_published_schema(runtime: dict[str, Any]) -> None:
     import jsonschema
 
-    (definition,) = CRDS.glob("*_clustertrainingruntimes.yaml")
-    (version,) = yaml.safe_load(definition.read_text())["spec"]["versions"]
-    schema = closed(version["schema"]["openAPIV3Schema"])
+    schema = published_schema("TRAINER_CRDS", "_clustertrainingruntimes.yaml")
     jsonschema.validate(runtime, schema)
     runtime["spec"]["mlPolicy"]["numNode"] = 1
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(runtime, schema)
-
-
-def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with unknown fields forbidden, which Kubernetes would drop without a word."""
-    schema = {key: closed(value) if isinstance(value, dict) else value for key, value in schema.items()}
-    described = schema.get("properties")
-    if schema.get("type") == "object" and described and schema.get("x-kubernetes-preserve-unknown-fields") is None:
-        schema.setdefault("additionalProperties", False)
-    if described and "apiVersion" in described and "metadata" in described:
-        described["metadata"] = {"type": "object"}
-    return schema
