@@ -19,7 +19,8 @@ def option(name):
 if os.environ.get("STAND_IN_FAILS"):
     print("loading weights")
     sys.exit("RuntimeError: " + os.environ["STAND_IN_FAILS"])
-time.sleep(float(os.environ.get("STAND_IN_STARTS_FOR", 0)))
+while (gate := os.environ.get("STAND_IN_WAITS_FOR")) and not os.path.exists(gate):
+    time.sleep(0.05)
 engine = subprocess.Popen(["sleep", "600"])
 hung = threading.Event()
 print("engine", engine.pid, flush=True)

@@ -133,7 +133,8 @@ def with_serving(settings: Settings, **changes: Any) -> Settings:
 def test_a_launch_does_not_wait_and_says_when_the_server_is_ready(
     stand_in: Settings, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STAND_IN_STARTS_FOR", "1.5")
+    gate = stand_in.home / "gate"
+    monkeypatch.setenv("STAND_IN_WAITS_FOR", str(gate))
     told: list[str] = []
     vllm = VllmProcess(stand_in, model, tell=told.append)
     begun = time.monotonic()
@@ -142,6 +143,7 @@ def test_a_launch_does_not_wait_and_says_when_the_server_is_ready(
         assert time.monotonic() - begun < 1
         assert vllm.state == "starting"
         assert vllm.base_url.rpartition(":")[2] != "0/v1", "whoever is pointed at it must know the port"
+        gate.touch()
         assert wait_for(lambda: vllm.state == "ready")
         assert [sentence.partition(" after")[0] for sentence in told] == ["vLLM is ready"]
         assert vllm.base_url in told[0]
@@ -151,7 +153,7 @@ def test_a_launch_does_not_wait_and_says_when_the_server_is_ready(
 
 
 def test_a_stop_while_it_starts_leaves_nothing(stand_in: Settings, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAND_IN_STARTS_FOR", "60")
+    monkeypatch.setenv("STAND_IN_WAITS_FOR", "/nowhere")
     vllm = VllmProcess(stand_in, model)
     vllm.launch()
     assert wait_for(vllm.is_running)
@@ -215,7 +217,7 @@ def test_a_crash_loop_is_told_with_its_cause_and_waits_longer_each_time(
 
 
 def test_a_server_that_never_gets_ready_is_given_up(stand_in: Settings, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STAND_IN_STARTS_FOR", "60")
+    monkeypatch.setenv("STAND_IN_WAITS_FOR", "/nowhere")
     with pytest.raises(OperationError, match=r"was not ready after 1 s \(serving.start_timeout_seconds\)"):
         VllmProcess(with_serving(stand_in, start_timeout_seconds=1.0), model).start()
     assert not psutil.Process().children()
