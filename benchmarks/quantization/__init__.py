@@ -1,0 +1,1 @@
+"""What a model loses and gains in 16, 8 and 4 bits."""
