@@ -23,7 +23,9 @@ from tests.rag_server.tiny_adapter import make_adapter
 
 VLLM_PYTHON = Path(__file__).parents[2] / ".venv-vllm" / "bin" / "python"
 PASSED = Decision(True, "promoted: citation_recall gained")
-TEXTS = [f"def trim_the_wick(lamp, length={number}):\n    '''Trim it.'''\n    return lamp.cut(length)\n" * 4 for number in range(20)]
+TEXTS = [
+    f"def trim_the_wick(lamp, length={number}):\n    '''Trim it.'''\n    return lamp.cut(length)\n" * 4 for number in range(20)
+]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class ServedRegistry:
 
 
 def tiny_settings(folder: Path, **serving: object) -> Settings:
-    """Settings with a home below ``folder``, a base model that takes seconds to make, and a vLLM on one thread and a free port."""
+    """Settings with a home below ``folder``, a base model made in seconds, and a vLLM on one thread and a free port."""
     settings = load_settings(environment={"CIA_HOME": str(folder / "home")})
     training = settings.training.model_copy(update={"base_steps": 2, "base_tokens": 64})
     few = {"vllm_python": str(VLLM_PYTHON), "port": 0, "cpu_threads": 1, "start_timeout_seconds": 400.0, **serving}

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from code_assistant_lora_resolver.adapters import Adapters, Deployment
-from code_assistant_lora_resolver.plugin_settings import PluginSettings
 
 from cia.evaluation.gate import Decision
 from cia.registry import Registry
 from cia.registry.mlflow_client import tracking_uri
 from cia.settings import Settings, load_settings
+from code_assistant_lora_resolver.adapters import Adapters, Deployment
+from code_assistant_lora_resolver.plugin_settings import PluginSettings
 from tests.rag_server.tiny_adapter import make_adapter, make_base
 
 
@@ -55,7 +55,9 @@ class Registered:
         registry = Registry(self.settings)
         version = registry.register(adapter, {}, Decision(True, "better"), self.base)
         if change is not None:
-            change(self.settings.home / "mlartifacts" / self.settings.registry.experiment / version.run_id / "artifacts" / "adapter")
+            change(
+                self.settings.home / "mlartifacts" / self.settings.registry.experiment / version.run_id / "artifacts" / "adapter"
+            )
         return version.version
 
 
@@ -88,8 +90,6 @@ def open_adapters(registered: Registered, cache: Path) -> Iterator[Callable[...,
     """Return the resolver's ``Adapters`` over the registry, as a vLLM that starts would have them."""
 
     def open_them(uri: str = "", versions: int = 4, bytes: int = 1 << 20, folder: Path = cache) -> Adapters:
-        return Adapters(
-            PluginSettings(uri or registered.uri, "code-assistant", folder, versions, bytes, base_models=frozenset())
-        )
+        return Adapters(PluginSettings(uri or registered.uri, "code-assistant", folder, versions, bytes, base_models=frozenset()))
 
     return open_them

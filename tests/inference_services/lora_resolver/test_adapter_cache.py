@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from code_assistant_lora_resolver.adapter_cache import AdapterCache
 from code_assistant_lora_resolver.errors import NotNow
 from code_assistant_lora_resolver.registry_client import FILES, RegisteredVersion
@@ -30,7 +31,7 @@ cache = AdapterCache(Path(sys.argv[1]), {registry!r})
 
 
 def version(number: int, content: str = "weights") -> RegisteredVersion:
-    return RegisteredVersion(number, f"run-{number}", "base", {name: f"{content}-{number}" for name in FILES})
+    return RegisteredVersion(number, f"run-{number}", "base", dict.fromkeys(FILES, f"{content}-{number}"))
 
 
 def keep(cache: AdapterCache, described: RegisteredVersion, content: str = "weights") -> Path:
@@ -47,7 +48,10 @@ def other_process(folder: Path, work: str) -> Iterator[subprocess.Popen[str]]:
     """Another process on the cache, which has done its work when the block begins, and then waits."""
     program = OTHER_PROCESS.format(registry=REGISTRY, work=f"{work}\nprint('done', flush=True)\ntime.sleep(60)")
     process = subprocess.Popen(
-        [sys.executable, "-c", program, str(folder)], env={**os.environ, "PYTHONPATH": str(PLUGIN)}, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program, str(folder)],
+        env={**os.environ, "PYTHONPATH": str(PLUGIN)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     try:
@@ -82,9 +86,14 @@ def test_versions_contents_and_registries_never_share_a_path(cache: Path) -> Non
 
 def test_a_download_that_fails_leaves_nothing(cache: Path) -> None:
     opened = AdapterCache(cache, REGISTRY)
-    with pytest.raises(RuntimeError), opened.staging() as staging:
-        (staging / "half").write_text("ha")
-        raise RuntimeError("the connection broke")
+
+    def break_off() -> None:
+        with opened.staging() as staging:
+            (staging / "half").write_text("ha")
+            raise ConnectionError("the registry went away")
+
+    with pytest.raises(ConnectionError):
+        break_off()
     assert not leftovers(cache)
     assert opened.newest(7) is None
 
@@ -170,9 +179,10 @@ def test_what_is_not_a_version_is_left_alone(cache: Path, tmp_path: Path) -> Non
 
 def test_a_process_that_was_stopped_with_the_lock_is_not_waited_for(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("code_assistant_lora_resolver.adapter_cache.LOCK_SECONDS", 0.2)
-    with other_process(cache, "guard = cache._guard(); guard.__enter__()"), pytest.raises(NotNow, match="another process"):
+    with other_process(cache, "guard = cache._guard(); guard.__enter__()"):
         begun = time.monotonic()
-        AdapterCache(cache, REGISTRY).contents()
+        with pytest.raises(NotNow, match="another process"):
+            AdapterCache(cache, REGISTRY).contents()
     assert time.monotonic() - begun < 5
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from code_assistant_lora_resolver import checks
-from code_assistant_lora_resolver.errors import AdapterRefused
 from safetensors.numpy import load_file, save_file
 
+from code_assistant_lora_resolver import checks
+from code_assistant_lora_resolver.errors import AdapterRefused
 from tests.rag_server.tiny_adapter import make_adapter, make_base
 
 NAME = "code-assistant:7"
@@ -78,7 +78,9 @@ def test_a_base_reached_by_another_path_is_the_same(base: Path, tmp_path: Path) 
     checks.check_base(NAME, str(base), {str(link)})
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"peft_type": "IA3"}', b'{"peft_type": "LORA"}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff", b'{"peft_type": "IA3"}', b'{"peft_type": "LORA"}', b"[" * 100_000]
+)
 def test_a_configuration_that_is_none_is_refused(adapter: Path, content: bytes) -> None:
     (adapter / checks.CONFIG).write_bytes(content)
     with pytest.raises(AdapterRefused, match=r"adapter_config\.json of code-assistant:7"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from code_assistant_lora_resolver.errors import NoSuchAdapter
 from code_assistant_lora_resolver.names import shown, version_of
 

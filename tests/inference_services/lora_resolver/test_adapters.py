@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from cia.registry.mlflow_client import open_client
 from code_assistant_lora_resolver import adapters as adapters_module
 from code_assistant_lora_resolver.adapters import Adapters, Deployment
 from code_assistant_lora_resolver.errors import AdapterRefused, NoSuchAdapter, NotNow, RegistryAway
 from code_assistant_lora_resolver.registry_client import CONFIG, WEIGHTS, RegistryClient
-
-from cia.registry.mlflow_client import open_client
 from tests.inference_services.lora_resolver.conftest import Registered, StandInServer
 
 Open = Callable[..., Adapters]
@@ -145,7 +145,7 @@ async def test_a_version_one_of_a_registry_made_anew_is_not_the_old_one(
 
     def renumbered(self: RegistryClient, asked: int) -> object:
         found = describe(self, number)
-        return type(found)(former, found.run_id, found.base_model, found.checksums)
+        return type(found)(former, found.files, found.base_model, found.checksums)
 
     monkeypatch.setattr(RegistryClient, "describe", renumbered)
     again = await open_adapters().folder(name(former), str(registered.base), deployment)
@@ -211,7 +211,9 @@ async def test_another_base_model_is_refused_before_anything_is_fetched(
     assert downloads == []
 
 
-async def test_what_vllm_refuses_is_not_kept(registered: Registered, open_adapters: Open, server: StandInServer, cache: Path) -> None:
+async def test_what_vllm_refuses_is_not_kept(
+    registered: Registered, open_adapters: Open, server: StandInServer, cache: Path
+) -> None:
     number = registered.register()
 
     def refuse(called: str, folder: Path) -> None:
@@ -347,7 +349,9 @@ async def test_a_version_that_is_wanted_again_while_it_goes_stays(
     assert cached(cache) == [first, second]
 
 
-async def test_the_bytes_are_bounded_too(registered: Registered, open_adapters: Open, deployment: Deployment, cache: Path) -> None:
+async def test_the_bytes_are_bounded_too(
+    registered: Registered, open_adapters: Open, deployment: Deployment, cache: Path
+) -> None:
     numbers = [registered.register() for _ in range(4)]
     size = sum(path.stat().st_size for path in (registered.folder / f"adapter-{registered.made}").iterdir())
     adapters = open_adapters(versions=100, bytes=3 * size)
@@ -399,7 +403,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a disk can be mounted by root only")
     (disk / "others").write_bytes(b"x" * 60 * 1024)
     yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)  # its versions are held open
 
 
 @pytest.mark.usefixtures("_forgets_failures")

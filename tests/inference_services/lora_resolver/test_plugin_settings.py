@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from code_assistant_lora_resolver.plugin_settings import PluginSettings
 
 from cia.settings import Settings
+from code_assistant_lora_resolver.plugin_settings import PluginSettings
 from inference_services.vllm_arguments import LORA_RESOLVER, vllm_environment
 
 COMPLETE = {"CODE_ASSISTANT_REGISTRY_URI": "http://mlflow:5000", "CODE_ASSISTANT_ADAPTER_CACHE": "/cache"}
