@@ -17,7 +17,7 @@ from pathlib import Path
 import typer
 
 from cia.errors import CiaError, InputError
-from cli import answers, demo, index, models, pipeline, server, users
+from cli import answers, bench, demo, index, models, pipeline, server, users
 
 app = typer.Typer(
     name="cia",
@@ -34,6 +34,7 @@ demo.add_to(app)
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(models.app, name="models")
 app.add_typer(users.app, name="users")
+app.add_typer(bench.app, name="bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
