@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from cia.settings import load_settings
+from cli import canary
 
 app = typer.Typer(help="Versions of the adapter, and which one serves.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(canary.app, name="canary")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

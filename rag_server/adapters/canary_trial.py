@@ -63,7 +63,7 @@ class CanaryTrial:
         try:
             if self._is_declared:
                 self._begin_declared()
-            if (canary := self._adapters.canary) and (production := self._adapters.serving().get("production")):
+            if (canary := self._adapters.registered_canary) and (production := self._adapters.serving().get("production")):
                 self._judge(canary, production)
             if time.monotonic() - self._tidied_at > TIDY_SECONDS:
                 self._counts.forget_old()
@@ -103,7 +103,7 @@ class CanaryTrial:
         verdict = judge(self._counts.look(canary.trial, canary.version, production, number), self._settings)
         if not verdict.is_worse:
             return
-        self._adapters.suspend(canary)
-        self._log.warning("canary is worse", name=canary.served_name, reason=verdict.reason)
+        if self._adapters.suspend(canary):
+            self._log.warning("canary is worse", name=canary.served_name, reason=verdict.reason)
         if self._adapters.registry().stop_canary("taken back", BY_ITSELF, verdict.reason, canary):
             self._metrics.taken_back(canary.version)

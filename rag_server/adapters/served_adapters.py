@@ -41,7 +41,8 @@ class ServedAdapters:
     """The adapters that answer. Without a model address there is nothing to follow, and nothing is started.
 
     The four ``_problem`` attributes say in a sentence what is wrong with the registry, the model, the newest adapter in
-    Production, or the one on trial.
+    Production, or the one on trial. ``registered_canary`` is the trial that the registry knows, ``canary`` the one that users
+    are given.
     """
 
     def __init__(self, settings: Settings, log: Any) -> None:
@@ -55,7 +56,7 @@ class ServedAdapters:
         self._promoted: str | None = None
         self._remembered_at = -REMEMBER_SECONDS
         self._lost = ""
-        self._canary: Canary | None = None
+        self.registered_canary: Canary | None = None
         self._suspended = ""
         self._client = VllmClient(settings.model.base_url, settings.model) if settings.model.base_url else None
         self._production = Followed(self._resolve, keeps_the_last=True)
@@ -77,7 +78,7 @@ class ServedAdapters:
     @property
     def canary(self) -> Canary | None:
         """The trial under way, while vLLM has its adapter and it was not taken back."""
-        canary = self._canary
+        canary = self.registered_canary
         if canary is None or canary.trial == self._suspended or canary.served_name != self._on_trial.served:
             return None
         return canary
@@ -96,9 +97,10 @@ class ServedAdapters:
         model = self._settings.registry.model_name
         return {role: version for role, name in names.items() if (version := _version_of(name or "", model))}
 
-    def suspend(self, canary: Canary) -> None:
-        """Give the users of this trial Production from now on, whether or not the registry can be told."""
-        self._suspended = canary.trial
+    def suspend(self, canary: Canary) -> bool:
+        """Give the users of this trial Production from now on, although the registry knows it yet; whether that is news."""
+        is_news, self._suspended = self._suspended != canary.trial, canary.trial
+        return is_news
 
     def registry(self) -> Registry:
         """Return the registry that is followed."""
@@ -139,7 +141,7 @@ class ServedAdapters:
             self._production.try_at_once()
             self._on_trial.try_at_once()
         former = self.serving()
-        canary = self._canary
+        canary = self.registered_canary
         self._production.follow(self._promoted, listed)
         self._on_trial.follow(canary.served_name if canary else None, listed)
         self.model_problem = self._changed("model", self.model_problem, "")
@@ -160,7 +162,7 @@ class ServedAdapters:
                 return str(error)
             return f"away; {self._promoted} was in Production when last seen"
         self._take_production(registry, aliases.get(self._settings.registry.alias))
-        self._canary = registry.canary() if CANARY_ALIAS in aliases else None
+        self.registered_canary = registry.canary() if CANARY_ALIAS in aliases else None
         return ""
 
     def _take_production(self, registry: Registry, number: int | None) -> None:

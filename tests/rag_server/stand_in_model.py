@@ -21,6 +21,8 @@ class StandInModel:
 
     base_url: str
     says: str = "A wick is trimmed by Wick.trim [1]."
+    says_as: dict[str, str] = field(default_factory=dict)
+    """What a model says in place of that."""
     pause_seconds: float = 0.0
     refuses: dict[str, str] = field(default_factory=dict)
     may_resolve: threading.Event = field(default_factory=lambda: _set(threading.Event()))
@@ -75,7 +77,7 @@ def _handler(stand_in: StandInModel) -> type[BaseHTTPRequestHandler]:
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             self.end_headers()
-            pieces = [f"{word} " for word in stand_in.says.split(" ")]
+            pieces = [f"{word} " for word in stand_in.says_as.get(model, stand_in.says).split(" ")]
             try:
                 for piece in pieces:
                     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": model}
