@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,30 +11,52 @@ import pytest
 
 from cia.errors import SettingsError
 from cia.settings import Settings, load_settings
+from inference_services.autoscale_probe import probe_arguments
+from inference_services.embeddings import embedding_arguments
 from inference_services.vllm_arguments import vllm_arguments, vllm_environment
 
 VLLM_PYTHON = Path(__file__).parents[2] / ".venv-vllm" / "bin" / "python"
+ADAPTERS = {"code-assistant:3": "/adapters/3", "code-assistant:4": "/adapters/4"}
 
 PARSE = """
 import json, sys
 from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
 from vllm.utils.argparse_utils import FlexibleArgumentParser
-parsed = make_arg_parser(FlexibleArgumentParser()).parse_args(sys.argv[1:])
-validate_parsed_serve_args(parsed)
-print(json.dumps({key: value for key, value in vars(parsed).items()}, default=repr))
+parser, answers = make_arg_parser(FlexibleArgumentParser()), {}
+for name, arguments in json.load(sys.stdin).items():
+    try:
+        parsed = parser.parse_args(arguments)
+        validate_parsed_serve_args(parsed)
+        answers[name] = vars(parsed)
+    except (SystemExit, Exception) as error:
+        answers[name] = {"refused": repr(error)}
+print(json.dumps(answers, default=repr))
 """
 
-needs_vllm = pytest.mark.skipif(not VLLM_PYTHON.exists(), reason="vLLM's environment is not installed (make setup)")
 
-
-def parsed_by_vllm(arguments: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    """What vLLM's own parser makes of the arguments."""
+@pytest.fixture(scope="module")
+def parsed_by_vllm() -> dict[str, dict[str, Any]]:
+    """What vLLM's own parser makes of the arguments of each vLLM that we start: one process, since it takes seconds to load."""
+    if not VLLM_PYTHON.exists():
+        pytest.skip("vLLM's environment is not installed (make setup)")
+    laptop, cluster = load_settings("local", {}), load_settings("cluster", {})
+    in_full = with_serving(cluster, kv_cache_dtype="fp8", batched_tokens=4096, tensor_parallel=2, speculation="none")
+    guessing = {"draft_model": "/models/draft", "speculative_tokens": 5}
+    arguments = {
+        "laptop": vllm_arguments(laptop, "/models/base", adapters=ADAPTERS, port=8123),
+        "cluster": vllm_arguments(in_full, "/mnt/models/x", host="0.0.0.0", drain_seconds=90),
+        "ngram": vllm_arguments(with_serving(laptop, speculation="ngram", **guessing), "/models/base"),
+        "draft": vllm_arguments(with_serving(laptop, speculation="draft", **guessing), "/models/base"),
+        "probe": probe_arguments(cluster, "/mnt/models/gemma"),
+        "embeddings": embedding_arguments(cluster, "/mnt/models/stella"),
+        "unknown": ["--model", "x", "--no-such-option"],
+    }
     done = subprocess.run(
-        [str(VLLM_PYTHON), "-c", PARSE, *arguments], env=os.environ | environment, capture_output=True, text=True, check=False
+        [str(VLLM_PYTHON), "-c", PARSE], input=json.dumps(arguments), capture_output=True, text=True, check=True
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    parsed: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return parsed
+    answers: dict[str, dict[str, Any]] = json.loads(done.stdout.strip().splitlines()[-1])
+    assert "refused" in answers.pop("unknown")
+    return answers
 
 
 def with_serving(settings: Settings, **changes: object) -> Settings:
@@ -69,11 +90,8 @@ def test_vllm_writes_only_below_the_home_and_phones_nobody(settings: Settings) -
         assert Path(environment[variable]).is_relative_to(settings.home)
 
 
-@needs_vllm
-def test_vllms_own_parser_understands_every_argument(settings: Settings) -> None:
-    adapters = {"code-assistant:3": "/adapters/3", "code-assistant:4": "/adapters/4"}
-    arguments = vllm_arguments(settings, "/models/base", adapters=adapters, port=8123)
-    parsed = parsed_by_vllm(arguments, vllm_environment(settings))
+def test_vllms_own_parser_understands_every_argument(parsed_by_vllm: dict[str, Any], settings: Settings) -> None:
+    parsed = parsed_by_vllm["laptop"]
     assert parsed["model"] == "/models/base"
     assert parsed["served_model_name"] == [settings.model.base_model]
     assert (parsed["host"], parsed["port"]) == ("127.0.0.1", 8123)
@@ -84,22 +102,17 @@ def test_vllms_own_parser_understands_every_argument(settings: Settings) -> None
     assert (parsed["tensor_parallel_size"], parsed["kv_cache_dtype"]) == (1, "auto")
     assert parsed["speculative_config"] is None
     assert parsed["shutdown_timeout"] == 0
-    assert [name for name in ("code-assistant:3", "code-assistant:4") if name in str(parsed["lora_modules"])] == [*adapters]
+    assert [name for name in ADAPTERS if name in str(parsed["lora_modules"])] == [*ADAPTERS]
 
 
-@needs_vllm
-def test_vllms_own_parser_understands_the_arguments_of_the_cluster() -> None:
-    cluster = with_serving(
-        load_settings("cluster", {}), kv_cache_dtype="fp8", batched_tokens=4096, tensor_parallel=2, speculation="none"
-    )
-    parsed = parsed_by_vllm(vllm_arguments(cluster, "/mnt/models/x", host="0.0.0.0", drain_seconds=90), {})
+def test_vllms_own_parser_understands_the_arguments_of_the_cluster(parsed_by_vllm: dict[str, Any]) -> None:
+    parsed = parsed_by_vllm["cluster"]
     assert (parsed["host"], parsed["model"], parsed["max_model_len"]) == ("0.0.0.0", "/mnt/models/x", 8192)
     assert (parsed["gpu_memory_utilization"], parsed["kv_cache_dtype"]) == (0.9, "fp8")
     assert (parsed["max_num_batched_tokens"], parsed["tensor_parallel_size"]) == (4096, 2)
     assert (parsed["shutdown_timeout"], parsed["enforce_eager"]) == (90, False)
 
 
-@needs_vllm
 @pytest.mark.parametrize(
     ("speculation", "expected"),
     [
@@ -108,11 +121,23 @@ def test_vllms_own_parser_understands_the_arguments_of_the_cluster() -> None:
     ],
 )
 def test_vllms_own_parser_understands_each_way_of_speculating(
-    settings: Settings, speculation: str, expected: dict[str, object]
+    parsed_by_vllm: dict[str, Any], speculation: str, expected: dict[str, object]
 ) -> None:
-    speculating = with_serving(settings, speculation=speculation, draft_model="/models/draft", speculative_tokens=5)
-    parsed = parsed_by_vllm(vllm_arguments(speculating, "/models/base"), {})
-    assert parsed["speculative_config"] == expected | {"num_speculative_tokens": 5}
+    assert parsed_by_vllm[speculation]["speculative_config"] == expected | {"num_speculative_tokens": 5}
+
+
+def test_vllms_own_parser_understands_the_autoscale_probe(parsed_by_vllm: dict[str, Any]) -> None:
+    parsed = parsed_by_vllm["probe"]
+    assert (parsed["served_model_name"], parsed["max_model_len"]) == (["autoscale-probe"], 2048)
+    assert (parsed["gpu_memory_utilization"], parsed["kv_cache_memory_bytes"]) == (0.18, 2 * 1024**3)
+    assert (bool(parsed["enable_lora"]), parsed["shutdown_timeout"]) == (False, 120)
+
+
+def test_vllms_own_parser_understands_the_embeddings(parsed_by_vllm: dict[str, Any]) -> None:
+    parsed = parsed_by_vllm["embeddings"]
+    assert (parsed["runner"], parsed["convert"]) == ("pooling", "embed")
+    assert parsed["hf_overrides"] == {"is_causal": False}
+    assert (parsed["served_model_name"], parsed["max_model_len"]) == (["stella_en_1.5B_v5"], 512)
 
 
 def test_the_model_that_guesses_may_lie_in_another_place_than_its_name_says(settings: Settings) -> None:
