@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from dataclasses import dataclass
@@ -111,8 +111,11 @@ class Adapters:
                 await self._in_thread(lambda: self._check(name, folder, base_model, deployment))
                 return folder
             size = await self._in_thread(lambda: self._registry.size(version))
-            async with self._room.reserved(name, size, deployment.server):
-                return await self._in_thread(lambda: self._fetch(name, version, base_model, deployment))
+            await self._room.expect(name, size, deployment.server)
+            fetched = self._fetched(name, version, base_model, deployment)
+            # Room is made after the fetch, so that a version that is refused has pushed nothing out.
+            async with fetched as files, self._room.made(name, size, deployment.server):
+                return await self._in_thread(lambda: self._cache.keep(files, version))
         except OSError as error:
             raise NotNow(f"the adapter cache cannot be used ({error.strerror}); look at its disk and its rights") from error
 
@@ -140,14 +143,25 @@ class Adapters:
         folder = self._cache.hold(version)
         return folder if folder is not None and checks.is_intact(folder, version.checksums) else None
 
-    def _fetch(self, name: str, version: RegisteredVersion, base_model: str, deployment: Deployment) -> Path:
-        with self._cache.staging() as staging:
-            files = staging / "files"
+    @contextlib.asynccontextmanager
+    async def _fetched(
+        self, name: str, version: RegisteredVersion, base_model: str, deployment: Deployment
+    ) -> AsyncIterator[Path]:
+        """The folder that a version was downloaded to, and found good, while the block keeps it."""
+
+        def fetch(files: Path) -> None:
             files.mkdir()
             self._registry.download(version, files)
             checks.check_checksums(name, files, version.checksums)
             self._check(name, files, base_model, deployment)
-            return self._cache.keep(files, version)
+
+        staging = self._cache.staging()
+        files = await self._in_thread(staging.__enter__) / "files"
+        try:
+            await self._in_thread(lambda: fetch(files))
+            yield files
+        finally:
+            await self._in_thread(lambda: staging.__exit__(None, None, None))
 
     def _check(self, name: str, folder: Path, base_model: str, deployment: Deployment) -> None:
         """All but the checksums. Files from the cache are checked too: this vLLM may have other limits than the last."""

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+import code_assistant_lora_resolver
 from code_assistant_lora_resolver.adapter_cache import AdapterCache
 from code_assistant_lora_resolver.errors import NotNow
 from code_assistant_lora_resolver.registry_client import FILES, RegisteredVersion
 
 REGISTRY = "sqlite:///one.db\ncode-assistant"
-PLUGIN = Path(__file__).parents[3] / "inference_services" / "lora_resolver"
+PLUGIN = Path(code_assistant_lora_resolver.__file__).parents[1]
 
 OTHER_PROCESS = """
 import sys, time

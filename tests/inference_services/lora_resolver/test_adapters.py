@@ -332,6 +332,19 @@ async def test_a_version_in_use_stays_and_when_all_are_the_new_one_waits(
     assert await adapters.folder(name(second), str(registered.base), deployment), "what went is fetched again"
 
 
+async def test_a_version_that_is_refused_has_pushed_nothing_out(
+    registered: Registered, open_adapters: Open, deployment: Deployment, server: StandInServer, cache: Path
+) -> None:
+    first, second, broken = registered.register(), registered.register(), registered.register(damage(WEIGHTS))
+    adapters = open_adapters(versions=2)
+    for number in (first, second):
+        await adapters.folder(name(number), str(registered.base), deployment)
+    with pytest.raises(AdapterRefused):
+        await adapters.folder(name(broken), str(registered.base), deployment)
+    assert cached(cache) == [first, second]
+    assert server.unloaded == []
+
+
 async def test_a_version_that_is_wanted_again_while_it_goes_stays(
     registered: Registered, open_adapters: Open, deployment: Deployment, server: StandInServer, cache: Path
 ) -> None:
