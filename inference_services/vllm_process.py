@@ -121,13 +121,14 @@ class VllmProcess:
         """Start vLLM and return at once: ``state`` says how far it is, and a start that fails is tried again.
 
         Raises what waiting would not mend: UnavailableError when there is no vLLM to start, OperationError when there is no
-        model in the folder or the port is taken.
+        model in the folder or the port is taken, SettingsError for what vLLM would refuse.
         """
         interpreter = Path(self._settings.serving.vllm_python).absolute()
         if not interpreter.exists():
             raise UnavailableError(f"no vLLM at {interpreter}; install it with 'make setup', or set serving.vllm_python")
         self._model = _model_to_load(self._model)
         self.port = _bindable_port(self.port)
+        self._command()  # settings that vLLM would refuse are told here, where somebody listens
         self._stopping.clear()
         self._log.begin()
         self.state, self.restarts, self.trouble = "starting", 0, ""
@@ -210,8 +211,7 @@ class VllmProcess:
         environment.pop("PYTHONPATH", None)
         if key := os.environ.get(settings.model.api_key_variable):
             environment["VLLM_API_KEY"] = key
-        arguments = vllm_arguments(settings, self._model, adapters=self._adapters, host=HOST, port=self.port)
-        command = [str(Path(settings.serving.vllm_python).absolute()), "-m", VLLM_MODULE, *arguments]
+        command = self._command()
         with self._lock, self._log.open() as log:
             if self._stopping.is_set():
                 return None
@@ -219,6 +219,10 @@ class VllmProcess:
                 command, environment=environment, directory=settings.home, stdout=log, stderr=subprocess.STDOUT
             )
             return self._process
+
+    def _command(self) -> list[str]:
+        arguments = vllm_arguments(self._settings, self._model, adapters=self._adapters, host=HOST, port=self.port)
+        return [str(Path(self._settings.serving.vllm_python).absolute()), "-m", VLLM_MODULE, *arguments]
 
     def _end(self) -> None:
         with self._lock:

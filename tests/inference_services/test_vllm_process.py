@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cia.errors import AdapterError, OperationError, UnavailableError
+from cia.errors import AdapterError, OperationError, SettingsError, UnavailableError
 from cia.settings import Settings
 from inference_services import bounded_log, vllm_watch
 from inference_services.vllm_process import VllmProcess
@@ -165,7 +165,7 @@ def test_a_stop_while_it_starts_leaves_nothing(stand_in: Settings, model: Path, 
 
 def test_a_server_that_hangs_is_ended_and_started_again(stand_in: Settings, model: Path) -> None:
     told: list[str] = []
-    with VllmProcess(with_serving(stand_in, hang_seconds=1.0), model, tell=told.append) as vllm:
+    with VllmProcess(with_serving(stand_in, hang_seconds=3.0), model, tell=told.append) as vllm:
         (engine,) = engines(stand_in.home)
         order(vllm.base_url, "hang")
         assert wait_for(lambda: vllm.restarts == 1 and vllm.state == "ready")
@@ -270,3 +270,9 @@ def test_a_name_on_the_hub_is_passed_on_and_a_folder_is_made_absolute(
             assert arguments[arguments.index("--model") + 1] == loaded
     with pytest.raises(OperationError, match=r"config\.json is missing"):
         VllmProcess(stand_in, "./nowhere").launch()
+
+
+def test_settings_that_vllm_would_refuse_are_told_at_once(stand_in: Settings, model: Path) -> None:
+    with pytest.raises(SettingsError, match=r"serving\.adapters_in_memory"):
+        VllmProcess(with_serving(stand_in, adapters_in_memory=1, max_adapters=2), model).launch()
+    assert not psutil.Process().children()
