@@ -86,13 +86,40 @@ class AnsweringSettings(Section):
     )
 
 
-class DatasetSettings(Section):
-    """Question-answer pairs made from the code."""
+class TeacherSettings(Section):
+    """A stronger model, at an OpenAI-compatible address, that writes questions and answers about the code."""
 
-    pairs_per_repo: int = Field(default=200, gt=0, description="How many pairs to make from each repository at most.")
-    evaluation_share: float = Field(default=0.2, gt=0, lt=1, description="Share of files kept for evaluation.")
+    base_url: str | None = Field(default=None, description="Such as http://127.0.0.1:8000/v1; null: nobody is asked.")
+    model: str = Field(default="teacher", description="Its name at that address.")
+    api_key_variable: str = Field(default="TEACHER_API_KEY", description="Variable with its key, if it wants one.")
+    pairs_per_repo: int = Field(default=200, gt=0, description="Definitions of each repository that it is asked about, at most.")
+    requests_per_minute: float = Field(default=60.0, gt=0, description="Evenly spaced; a repeated request counts too.")
+    concurrency: int = Field(default=4, gt=0, le=256, description="Requests under way at once.")
+    tries: int = Field(default=5, gt=0, le=20, description="Of one request, with growing pauses, before it is given up.")
+    timeout_seconds: float = Field(default=60.0, gt=0, description="For one try, from the request to the last byte.")
+    answer_tokens: int = Field(default=300, gt=0, description="The longest reply.")
+    cost_cap: float = Field(default=5.0, ge=0, description="All requests ever sent cost no more, in the prices' currency.")
+    input_price: float = Field(default=0.0, ge=0, description="Price of a million prompt tokens.")
+    output_price: float = Field(default=0.0, ge=0, description="Price of a million tokens of replies.")
+
+
+class ProductionSettings(Section):
+    """What users approved or corrected."""
+
+    export: Path | None = Field(default=None, description="JSON Lines of rated answers; null: none.")
+    langfuse: bool = Field(default=False, description="Read the rated answers from Langfuse, see tracing.")
+    days: int = Field(default=90, gt=0, description="How far back Langfuse is asked.")
+
+
+class DatasetSettings(Section):
+    """Question-answer pairs made from the code, by a teacher, and by users."""
+
+    pairs_per_repo: int = Field(default=500, gt=0, description="How many pairs to make from each repository's code at most.")
+    evaluation_share: float = Field(default=0.2, gt=0, lt=1, description="Share of definitions kept for evaluation.")
     unanswerable_share: float = Field(default=0.1, ge=0, lt=1, description="Share of questions the code does not answer.")
-    seed: int = Field(default=7, description="Fixes sampling and the split.")
+    seed: int = Field(default=7, description="Fixes sampling; the split depends on names alone.")
+    teacher: TeacherSettings = TeacherSettings()
+    production: ProductionSettings = ProductionSettings()
 
 
 class TrainingSettings(Section):
@@ -196,9 +223,16 @@ class RagSettings(Section):
 
 
 class CanarySettings(Section):
-    """A share of the users on another version, and when it is taken back."""
+    """A share of the users on another version, and when it is taken back.
 
-    version: int | None = Field(default=None, gt=0, description="The version on trial; null: what `cia models canary` says.")
+    A server that starts with a ``version`` here begins its trial as `cia models canary start` would, once no other is under
+    way, and gives a trial that began so the ``percent`` here. One whose trial ended, however it did, or that was in Production
+    does not begin again from here. A trial ends as others do; taking the version out of the settings leaves it alone.
+    """
+
+    version: int | None = Field(
+        default=None, gt=0, description="Tried once by itself, unless it was tried or promoted; null: by `cia models canary`."
+    )
     percent: float = Field(default=10.0, gt=0, le=50, description="Share of the users that it answers.")
     minimum_answers: int = Field(default=50, gt=0, description="Before so many answers of each version nothing is judged.")
     bound: float = Field(

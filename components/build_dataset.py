@@ -36,10 +36,10 @@ def build_dataset(
     with Step("build_dataset") as step:
         settings = settings_with(dataset=dataset)
         names = [repo["name"] for repo in repos]
-        report, digest = write_dataset(
+        report = write_dataset(
             settings, names, Path(train.path), Path(evaluation.path), Path(summary.path), progress=step.progress
         )
         record_metrics(metrics, {f"{split}_pairs": count for split, count in report.splits.items()})
-        train.metadata.update({"index": index, "code": code, "sha256": digest})
+        train.metadata.update({"index": index, "code": code, "sha256": report.data_hash})
         step.summary = f"{report.splits['train']} pairs to train on, {report.splits['evaluation']} to evaluate with"
-    return digest
+    return report.data_hash

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.abstention.questions import ANSWERABLE, SOURCES, Labelled, labelled
 from cia.answering.abstention import Evidence, rarity_in, weigh
 from cia.corpus import Corpus
-from cia.dataset.definitions import read_code_base
+from cia.dataset.from_code.definitions import read_code_base
 from cia.errors import CiaError
 from cia.retrieval import Indexer, Retriever
 from cia.settings import Settings, load_settings

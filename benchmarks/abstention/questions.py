@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cia.dataset.definitions import CodeBase, name_of
-from cia.dataset.questions import Draft, drafts
-from cia.dataset.unanswerable import unanswerable
+from cia.dataset.draft import Draft
+from cia.dataset.from_code.definitions import CodeBase, name_of
+from cia.dataset.from_code.questions import drafts
+from cia.dataset.from_code.unanswerable import unanswerable
 
 WRITTEN = Path(__file__).parent / "questions.jsonl"
 BY_NAME, BY_PURPOSE, BY_ANOTHER, ABSENT = 25, 60, 40, 60

@@ -31,6 +31,9 @@ _KEYWORDS = re.compile(r"key|pass|pw|secret|token|auth|cred|contrase", re.IGNORE
 
 # What every service's token, every hash and every password in an address has: looked for first, as most lines have neither.
 _TOKEN_LIKE = re.compile(r"://|(?=[\w+/=.~-]*\d)[\w+/=.~-]{12}")
+_ANNOTATED = re.compile(r"(\w+)\s*:\s*[\w.\[\], |\"']{1,60}?\s*=(?!=)")
+"""``password: str =``, which detect-secrets does not take for an assignment."""
+
 _COMMENT = re.compile(r"\s*(?:#|//|\*|--|;)")
 PROSE = frozenset({".md", ".rst", ".txt", ".adoc"})
 
@@ -75,7 +78,7 @@ def _patterns(line: str, path: str) -> Iterator[re.Pattern[str]]:
     if not _KEYWORDS.search(line):
         return
     unquoted = PurePosixPath(path).suffix in PROSE or _COMMENT.match(line) is not None
-    values = set(_found(_keyword_detector(), line, path))
+    values = set(_found(_keyword_detector(), _ANNOTATED.sub(r"\1 =", line), path))
     if unquoted or PurePosixPath(path).name.startswith(".env"):
         values.update(_found(_keyword_detector(), line, "unquoted.ini"))
     for value in sorted(filter(_may_be_a_secret, values), key=len, reverse=True):

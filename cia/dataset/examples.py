@@ -1,7 +1,8 @@
 """From a pair to what a model is trained on: the very prompt of serving, and the answer with its citations as numbers.
 
 The context holds the gold chunks among others that the question also finds, in a shuffled order, so that a model learns to
-pick the right excerpt by what it says and not by where it stands. A file of the evaluation set is never shown in training.
+pick the right excerpt by what it says and not by where it stands. A definition of the evaluation set is never shown in
+training, and secrets are masked, as in serving.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cia.answering.prompt import Budget, Prompt, build_prompt, estimate_tokens
+from cia.answering.secrets import masked
 from cia.chunking import language_of
 from cia.corpus import Corpus
-from cia.dataset.build import split_of
-from cia.dataset.definitions import name_of
-from cia.dataset.filters import holds_secret
+from cia.dataset.from_code.definitions import name_of
 from cia.dataset.pair import GoldCitation, QuestionAnswerPair
+from cia.dataset.split import split_of, unit_of
 from cia.durable_files import replace_text
 from cia.progress import Progress, silent
 from cia.retrieval.result import SearchResult
@@ -51,7 +52,7 @@ def training_examples(
     corpus = Corpus(settings)
     for number, pair in enumerate(pairs):
         progress("packing examples", number, len(pairs))
-        gold = [_chunk(corpus, citation) for citation in pair.citations]
+        gold = [masked(_chunk(corpus, citation)) for citation in pair.citations]
         example = _example(pair, gold, _distractors(pair, gold, retriever, settings), settings)
         if example is not None:
             yield example
@@ -109,11 +110,10 @@ def _distractors(
     found = retriever.search(pair.question, repos=[pair.repo], limit=FOUND).results
     share = settings.dataset.evaluation_share
     others = [
-        result
+        masked(result)
         for result in found
-        if split_of(result.repo, result.file_path, share) == pair.split
+        if split_of(unit_of(result.symbol, result.file_path), share) == pair.split
         and not any(_overlap(result, chunk) for chunk in gold)
-        and not holds_secret(result.text)
     ]
     wanted = random.Random(f"{settings.dataset.seed} {pair.id} distractors").randint(FEWEST_DISTRACTORS, MOST_DISTRACTORS)
     return others[:wanted]

@@ -6,12 +6,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-QuestionKind = Literal["where", "what", "signature", "callers", "unanswerable"]
+QuestionKind = Literal[
+    "where", "what", "signature", "raises", "callers", "configuration", "tests", "unanswerable", "explained", "asked"
+]
+"""The last two are a teacher's and a user's own; the others are made from the code."""
+
+Source = Literal["code", "teacher", "production"]
 Split = Literal["train", "evaluation"]
 
 
 class GoldCitation(BaseModel):
-    """Lines that a right answer cites."""
+    """Lines that a right answer cites. ``content`` is what ``split.content_of`` says of them: copies of them have the same."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,12 +26,14 @@ class GoldCitation(BaseModel):
     line_start: int
     line_end: int
     symbol: str
+    content: str = ""
 
 
 class QuestionAnswerPair(BaseModel):
     """A question, its reference answer in plain English, and the lines that support it (none when unanswerable).
 
-    ``id`` is stable for the same question on the same commit. ``split`` never separates pairs about one file.
+    ``id`` is stable for the same question on the same commit. ``about`` is the definition that is asked about ("" when it is
+    the cited one). ``split`` never separates pairs about one definition.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,3 +46,5 @@ class QuestionAnswerPair(BaseModel):
     repo: str
     commit: str
     split: Split
+    about: str = ""
+    source: Source = "code"

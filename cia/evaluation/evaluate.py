@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from cia.answering.answer import Answer
 from cia.answering.prompt import ABSTENTION
+from cia.dataset.leaks import find_leaks
 from cia.dataset.pair import QuestionAnswerPair
 from cia.errors import InputError
 from cia.evaluation.answer_sources import AnswerSource, Asked
@@ -75,7 +76,8 @@ def prepare_questions(
         results = retriever.search(pair.question, repos=repos, limit=settings.retrieval.limit).results
         context = tuple(results[: settings.answering.context_chunks])
         questions.append(Question(pair, context, declined=not weigh(pair.question, results, rarity).answerable))
-    return QuestionSet(tuple(questions), data_hash(chosen), retriever.fingerprint(repos), find_leaks(chosen, training))
+    leaked = tuple(sorted({leak.evaluation for leak in find_leaks(training, chosen)}))
+    return QuestionSet(tuple(questions), data_hash(chosen), retriever.fingerprint(repos), leaked)
 
 
 def evaluate(
@@ -115,20 +117,6 @@ def data_hash(pairs: Iterable[QuestionAnswerPair]) -> str:
     for pair in sorted(pairs, key=lambda pair: pair.id):
         digest.update(pair.model_dump_json().encode() + b"\n")
     return digest.hexdigest()
-
-
-def find_leaks(pairs: Iterable[QuestionAnswerPair], training: Iterable[QuestionAnswerPair]) -> tuple[str, ...]:
-    """Return the ids of ``pairs`` that ``training`` also asks, in the same words or about the same lines in the same way."""
-    known = {key for pair in training for key in _identities(pair)}
-    return tuple(sorted(pair.id for pair in pairs if any(key in known for key in _identities(pair))))
-
-
-def _identities(pair: QuestionAnswerPair) -> list[object]:
-    identities: list[object] = [pair.id, " ".join(pair.question.lower().split())]
-    if pair.citations:
-        places = frozenset((gold.repo, gold.file_path, gold.line_start, gold.line_end) for gold in pair.citations)
-        identities.append((pair.kind, places))
-    return identities
 
 
 def _answers(source: AnswerSource, questions: Sequence[Question], progress: Progress) -> list[Answer]:

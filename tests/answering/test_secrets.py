@@ -18,6 +18,7 @@ from cia.retrieval.result import SearchResult
             "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         ),
         ("a.py", 'password = "hunter2"', "hunter2"),
+        ("a.py", 'def connect(host: str, password: str | None = "hunter2hunter2") -> None:', "hunter2hunter2"),
         ("a.py", "auth = BasicAuth(username='user', password='pass')", "'pass'"),
         ("deploy.yaml", "password: hunter2secret", "hunter2secret"),
         (".env", "DB_PASSWORD=sup3rs3cret!", "sup3rs3cret"),

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -7,13 +8,12 @@ import pytest
 from cia.answering import ABSTENTION
 from cia.answering.citations import check
 from cia.corpus import Corpus
-from cia.dataset import build, load, training_examples, write_examples
+from cia.dataset import build, find_leaks, load, training_examples, write_examples
 from cia.dataset.__main__ import main
-from cia.dataset.build import check_no_leak, split_of
-from cia.dataset.definitions import name_of, read_code_base
+from cia.dataset.from_code.definitions import name_of, read_code_base
 from cia.dataset.pair import QuestionAnswerPair
-from cia.errors import InputError, OperationError
-from cia.evaluation.evaluate import find_leaks
+from cia.dataset.split import split_of, unit_of
+from cia.errors import InputError
 from cia.retrieval import Indexer, Retriever
 from cia.retrieval.result import SearchResult
 from cia.settings import Settings, load_settings
@@ -26,6 +26,9 @@ def module(noun: str) -> str:
     return f'''"""Everything about one {noun}."""
 
 import datetime
+import os
+
+MOST_{noun.upper()}S = {len(noun)} * 10
 
 
 class {title}Store:
@@ -41,7 +44,17 @@ class {title}Store:
 
 def load_{noun}(number: int) -> str:
     """Read a {noun} from the {noun} table."""
+    if number < 0:
+        raise {title}Error("there is none")
     return str(number)
+
+
+class {title}Error(LookupError):
+    """Raised when there is no such {noun}."""
+
+
+def {noun}_folder() -> str:
+    return os.environ.get("{noun.upper()}_FOLDER", "/srv")
 
 
 def connect_{noun}(password: str = "{"hunter2hunter2" if noun == "ledger" else ""}") -> None:
@@ -68,6 +81,15 @@ def render_page(number: int) -> str:
 """
 
 
+def module_of_tests(noun: str) -> str:
+    return f"""from trade.{noun} import load_{noun}
+
+
+def test_that_a_{noun}_is_read():
+    assert load_{noun}(3) == "3"
+"""
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
     """Settings with the repository ``trade`` indexed, and its data set."""
@@ -76,6 +98,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
         path = folder / "trade" / f"{noun}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(module(noun), encoding="utf-8")
+        (folder / "tests").mkdir(exist_ok=True)
+        (folder / "tests" / f"test_{noun}.py").write_text(module_of_tests(noun), encoding="utf-8")
     (folder / "trade" / "pages.py").write_text(PAGES, encoding="utf-8")
     settings = load_settings(environment={"CIA_HOME": str(tmp_path_factory.mktemp("home"))})
     Indexer(settings).index(str(folder), name="trade")
@@ -90,8 +114,8 @@ def pairs_of(built: tuple[Settings, Path]) -> list[QuestionAnswerPair]:
 
 def test_there_are_pairs_of_every_kind_on_both_sides(built):
     for name in ("train", "evaluation"):
-        assert {pair.kind for pair in load(built[1] / f"{name}.jsonl")} >= {"where", "what", "signature", "callers"}
-    assert any(pair.kind == "unanswerable" for pair in pairs_of(built))
+        assert {pair.kind for pair in load(built[1] / f"{name}.jsonl")} >= {"where", "what", "signature", "unanswerable"}
+    assert {pair.kind for pair in pairs_of(built)} >= {"raises", "callers", "configuration", "tests"}
 
 
 def test_every_answer_cites_just_its_gold_lines_and_they_hold(built):
@@ -119,6 +143,16 @@ def test_answers_are_plain_english(built):
     assert any("takes `number: int` and `exact: bool = True` and returns `str | None`." in answer for answer in said)
 
 
+def test_errors_settings_and_tests_are_told_as_the_code_has_them(built):
+    answers = {pair.answer.partition(" [")[0] for pair in pairs_of(built)}
+    assert any(re.fullmatch(r"`load_(\w+)` raises `\w+Error` if `number < 0`.", answer) for answer in answers)
+    assert "`MOST_ORDERS` is set to `5 * 10` in `trade/order.py`." in answers
+    assert "`exact` of `OrderStore.find_order` is `True` by default." in answers
+    told = " ".join(pair.answer for pair in pairs_of(built))
+    assert re.search(r"`(\w+)_folder` \[trade/trade/\1.py:\d+-\d+\] reads the environment variable `[A-Z]+_FOLDER`\.", told)
+    assert re.search(r"`test_that_a_(\w+)_is_read` \[trade/tests/test_\1.py:4-5\] tests `load_\1`\.", told)
+
+
 def test_an_unanswerable_question_names_nothing_that_is_in_the_code(built):
     words = read_code_base(Corpus(built[0]).get("trade"), built[0].chunking).words
     asked = [pair for pair in pairs_of(built) if pair.kind == "unanswerable"]
@@ -135,10 +169,18 @@ def test_only_calls_that_leave_no_doubt_are_told(built):
     assert "Path" not in code.callers  # pages.py calls that of pathlib
 
 
-def test_a_definition_with_a_password_is_left_out_and_counted(built):
-    report = json.loads((built[1] / "report.json").read_text())
+def test_a_password_stays_out_of_questions_answers_and_examples(built, tmp_path):
+    settings, directory = built
+    report = json.loads((directory / "report.json").read_text())
     assert report["left_out"]["secret"] >= 1
-    assert not any("connect_ledger" in pair.question for pair in pairs_of(built) if pair.kind != "unanswerable")
+    assert "hunter2" not in "".join((directory / f"{name}.jsonl").read_text() for name in ("train", "evaluation"))
+    asked = [pair for pair in pairs_of(built) if any(gold.symbol == "connect_ledger" for gold in pair.citations)]
+    assert asked  # where it is may be told
+    retriever = Retriever(settings)
+    shown = "".join(example.messages[1]["content"] for example in training_examples(asked, retriever, settings))
+    retriever.close()
+    assert "connect_ledger" in shown
+    assert "hunter2" not in shown
 
 
 def test_near_duplicates_are_left_out(built):
@@ -153,17 +195,12 @@ def test_the_same_inputs_give_the_same_bytes(built, tmp_path):
         assert (tmp_path / "again" / name).read_bytes() == (directory / name).read_bytes()
 
 
-def test_a_file_stays_on_its_side_whatever_else_is_asked(built):
+def test_a_definition_stays_on_its_side_whatever_else_is_asked(built):
+    share = built[0].dataset.evaluation_share
     for pair in pairs_of(built):
         for citation in pair.citations:
-            assert split_of("trade", citation.file_path, built[0].dataset.evaluation_share) == pair.split
-
-
-def test_a_leak_between_the_sides_is_refused(built):
-    train, evaluation = load(built[1] / "train.jsonl"), load(built[1] / "evaluation.jsonl")
-    check_no_leak(train, evaluation)
-    with pytest.raises(OperationError, match="both the training and the evaluation set"):
-        check_no_leak([*train, evaluation[0]], evaluation)
+            assert split_of(unit_of(citation.symbol, citation.file_path), share) == pair.split
+        assert not pair.about or split_of(unit_of(pair.about), share) == pair.split
 
 
 def test_a_question_that_two_repositories_share_is_never_on_both_sides(built, tmp_path):
@@ -178,8 +215,7 @@ def test_a_question_that_two_repositories_share_is_never_on_both_sides(built, tm
     shutil.copytree(settings.home / "corpus" / "trade", both.home / "corpus" / "trade")
     report = build(both, corpus, None, tmp_path / "dataset")
     train, evaluation = (load(tmp_path / "dataset" / f"{name}.jsonl") for name in ("train", "evaluation"))
-    assert find_leaks(evaluation, train) == ()
-    assert report.left_out["asked on both sides"] > 0
+    assert find_leaks(train, evaluation) == ()
     assert sum(report.repos.values()) == len(train) + len(evaluation)
 
 
@@ -201,7 +237,7 @@ def test_nothing_to_ask_about_is_an_error_that_leaves_the_old_set(settings, tmp_
 def test_an_example_shows_the_gold_among_others_and_cites_it_by_number(built, tmp_path):
     settings, directory = built
     train = load(directory / "train.jsonl")
-    evaluated = {citation.file_path for pair in load(directory / "evaluation.jsonl") for citation in pair.citations}
+    evaluated = {citation.symbol for pair in load(directory / "evaluation.jsonl") for citation in pair.citations}
     retriever = Retriever(settings)
     examples = list(training_examples(train, retriever, settings))
     again = list(training_examples(train, retriever, settings))
@@ -213,7 +249,8 @@ def test_an_example_shows_the_gold_among_others_and_cites_it_by_number(built, tm
     for example in examples:
         assert example.completion == ABSTENTION or "[" in example.completion
         assert "[trade/" not in example.completion
-        assert not any(f"trade/{path}:" in example.messages[1]["content"] for path in evaluated)
+        headers = [line for line in example.messages[1]["content"].split("\n") if re.match(r"\[\d\] trade/", line)]
+        assert not any(header.endswith(f" {symbol}") for header in headers for symbol in evaluated)
     assert write_examples(examples, tmp_path / "examples.jsonl") == len(examples)
     assert json.loads((tmp_path / "examples.jsonl").read_text().split("\n")[0])["messages"] == examples[0].messages
 

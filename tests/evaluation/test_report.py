@@ -10,7 +10,7 @@ from cia.dataset.pair import GoldCitation, QuestionAnswerPair
 from cia.errors import InputError
 from cia.evaluation import EvaluationReport, ExtractiveAnswers, QuestionSet, evaluate
 from cia.evaluation.citation_metrics import citation_metrics
-from cia.evaluation.evaluate import choose, data_hash, find_leaks
+from cia.evaluation.evaluate import choose, data_hash
 from cia.settings import Settings
 
 
@@ -119,11 +119,3 @@ def test_the_choice_of_questions_depends_on_their_ids_alone() -> None:
     assert data_hash(chosen) != data_hash(chosen[:9])
     with pytest.raises(InputError, match="build the data set"):
         choose([], 10)
-
-
-def test_a_question_that_training_gave_away_is_found() -> None:
-    held = pair(question="Where is it?")
-    assert find_leaks([held], []) == ()
-    assert find_leaks([held], [pair(question="where  is IT?", gold=((90, 91),))]) == (held.id,)
-    assert find_leaks([held], [pair(question="In which file is it?")]) == (held.id,)
-    assert find_leaks([held], [pair("what", question="What is it?")]) == ()

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from itertools import zip_longest
 
 from cia.answering.prompt import ABSTENTION
-from cia.dataset.definitions import CodeBase, name_of
-from cia.dataset.questions import CALLERS, SIGNATURE, WHAT, WHERE_BY_NAME, Draft
+from cia.dataset.draft import Draft
+from cia.dataset.from_code.definitions import CodeBase, name_of
+from cia.dataset.from_code.questions import CALLERS, SIGNATURE, WHAT, WHERE_BY_NAME
 from cia.retrieval.tokens import stem, words
 
 SUBJECTS = {

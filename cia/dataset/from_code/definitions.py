@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from cia.chunking import Chunk, chunk_file
 from cia.corpus import Snapshot
+from cia.dataset.draft import place
 from cia.settings import ChunkingSettings
 
 _ASIDE = re.compile(
     r"(?:^|/)(?:tests?|testing|docs?|docs_src|examples?|benchmarks?|vendor|_?vendored|third_party|node_modules|scripts)/"
     r"|(?:^|/)(?:test_[^/]*|conftest|setup|noxfile)\.py$|(?:_test|\.test|\.spec|_spec)\.\w+$"
 )
+_TEST = re.compile(r"(?:^|/)tests?/|(?:^|/)test_[^/]*\.py$|_test\.py$")
 _SELF = ("self.", "cls.", "this.")
 
 
@@ -23,16 +25,25 @@ _SELF = ("self.", "cls.", "this.")
 class CodeBase:
     """One repository at one commit, cut into chunks.
 
+    ``code`` are those that are neither tests, documents nor others' code, ``tests`` those of its test files.
     ``definitions`` are its functions, methods and classes by qualified name, each name with one meaning; ``callers`` gives
-    for such a name the chunks that call it, if these are surely all; ``words`` are all words of all files.
+    for such a name the chunks that call it, if these are surely all; ``words`` are all words of all files; ``cut`` the
+    definitions that are longer than a chunk.
     """
 
     repo: str
     commit: str
     chunks: tuple[Chunk, ...]
+    code: tuple[Chunk, ...]
+    tests: tuple[Chunk, ...]
     definitions: dict[str, Chunk]
     callers: dict[str, tuple[Chunk, ...]] = field(default_factory=dict)
     words: frozenset[str] = frozenset()
+    cut: frozenset[str] = frozenset()
+
+    def place(self, chunk: Chunk) -> str:
+        """Return the citation of ``chunk`` in its full form."""
+        return place(self.repo, self.commit, chunk)
 
 
 def read_code_base(snapshot: Snapshot, settings: ChunkingSettings) -> CodeBase:
@@ -41,9 +52,22 @@ def read_code_base(snapshot: Snapshot, settings: ChunkingSettings) -> CodeBase:
     for file in snapshot.files:
         chunks += chunk_file(file.path, snapshot.read_bytes(file.path), settings)
     code = [chunk for chunk in chunks if not _ASIDE.search(chunk.file_path)]
+    tests = tuple(chunk for chunk in chunks if _TEST.search(chunk.file_path))
     definitions = _unambiguous(code)
     words = frozenset(word.lower() for chunk in chunks for word in re.findall(r"\w+", f"{chunk.text} {chunk.file_path}"))
-    return CodeBase(snapshot.repo, snapshot.commit, tuple(chunks), definitions, _callers(code, definitions), words)
+    callers = _callers(code, definitions)
+    pieces = Counter(chunk.symbol for chunk in code if chunk.kind == "function")
+    return CodeBase(
+        repo=snapshot.repo,
+        commit=snapshot.commit,
+        chunks=tuple(chunks),
+        code=tuple(code),
+        tests=tests,
+        definitions=definitions,
+        callers=callers,
+        words=words,
+        cut=frozenset(symbol for symbol, number in pieces.items() if number > 1),
+    )
 
 
 def name_of(symbol: str) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
-from cia.answering.answer import Citation
 from cia.answering.docstring import first_sentence
 from cia.answering.extractive import what_it_is
 from cia.chunking import Chunk
-from cia.dataset.definitions import CodeBase, name_of
-from cia.dataset.english import listed, parameters, third_person
+from cia.dataset.draft import Draft
+from cia.dataset.from_code.configuration import configuration
+from cia.dataset.from_code.covering_tests import covering_tests
+from cia.dataset.from_code.definitions import CodeBase, name_of
+from cia.dataset.from_code.english import listed, parameters, third_person
+from cia.dataset.from_code.raised_errors import raised_errors
 from cia.dataset.pair import QuestionKind
 
 MOST_CALLERS = 3
@@ -65,34 +67,22 @@ CREATORS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A question and its answer before filtering. ``about`` is what it is about, ``evidence`` the chunks that the answer cites.
-
-    ``content`` is what the answer says apart from names and places: two drafts with the same are one to a model.
-    """
-
-    kind: QuestionKind
-    question: str
-    answer: str
-    about: str
-    evidence: tuple[Chunk, ...]
-    content: str
-
-
 def drafts(code: CodeBase, random_: random.Random) -> dict[QuestionKind, list[Draft]]:
     """Return every question of each answerable kind that ``code`` supports, in a random order."""
-    makers: dict[QuestionKind, Callable[[CodeBase, Chunk, random.Random], Draft | None]] = {
+    of_definitions: dict[QuestionKind, Callable[[CodeBase, Chunk, random.Random], Draft | None]] = {
         "where": _where,
         "what": _what,
         "signature": _signature,
+        "raises": raised_errors,
         "callers": _callers,
     }
     made: dict[QuestionKind, list[Draft]] = {}
-    for kind, maker in makers.items():
+    for kind, maker in of_definitions.items():
         chunks = [chunk for _, chunk in sorted(code.definitions.items()) if _worth_asking(chunk)]
         random_.shuffle(chunks)
         made[kind] = [draft for chunk in chunks if (draft := maker(code, chunk, random_))]
+    made["configuration"] = configuration(code, random_)
+    made["tests"] = covering_tests(code, random_)
     return made
 
 
@@ -111,7 +101,14 @@ def _where(code: CodeBase, chunk: Chunk, random_: random.Random) -> Draft:
     )
     if by_purpose:
         answer = f"`{chunk.symbol}` {purpose}. It is {what_it_is(chunk.kind, chunk.symbol)} {place}."
-    return _draft("where", code, question, answer, chunk, (chunk,), f"{name_of(chunk.symbol)} {purpose if by_purpose else ''}")
+    return Draft(
+        "where",
+        question,
+        f"{answer} {code.place(chunk)}",
+        chunk.symbol,
+        (chunk,),
+        f"{name_of(chunk.symbol)} {purpose if by_purpose else ''}",
+    )
 
 
 def _what(code: CodeBase, chunk: Chunk, random_: random.Random) -> Draft | None:
@@ -121,7 +118,7 @@ def _what(code: CodeBase, chunk: Chunk, random_: random.Random) -> Draft | None:
     said = third_person(sentence)
     question = random_.choice(WHAT).format(symbol=chunk.symbol, noun=_noun(chunk))
     answer = f"`{chunk.symbol}` {said}" if said else f"The documentation of `{chunk.symbol}` says: {sentence}"
-    return _draft("what", code, question, answer, chunk, (chunk,), sentence)
+    return Draft("what", question, f"{answer} {code.place(chunk)}", chunk.symbol, (chunk,), sentence)
 
 
 def _signature(code: CodeBase, chunk: Chunk, random_: random.Random) -> Draft | None:
@@ -138,7 +135,9 @@ def _signature(code: CodeBase, chunk: Chunk, random_: random.Random) -> Draft | 
         returns = "" if not returned else " and returns nothing" if returned == "None" else f" and returns `{returned}`"
         answer, content = f"`{chunk.symbol}` {takes}{returns}.", f"{takes}{returns}"
     question = random_.choice(SIGNATURE).format(symbol=chunk.symbol)
-    return _draft("signature", code, question, answer, chunk, (chunk,), f"{name_of(chunk.symbol)} {content}")
+    return Draft(
+        "signature", question, f"{answer} {code.place(chunk)}", chunk.symbol, (chunk,), f"{name_of(chunk.symbol)} {content}"
+    )
 
 
 def _callers(code: CodeBase, chunk: Chunk, random_: random.Random) -> Draft | None:
@@ -147,22 +146,10 @@ def _callers(code: CodeBase, chunk: Chunk, random_: random.Random) -> Draft | No
         return None
     templates, verb = (CREATORS, "create") if chunk.kind == "class" else (CALLERS, "call")
     question = random_.choice(templates).format(symbol=chunk.symbol, noun=_noun(chunk))
-    named = listed([f"`{caller.symbol}` {place(code, caller)}" for caller in callers])
+    named = listed([f"`{caller.symbol}` {code.place(caller)}" for caller in callers])
     answer = f"{named} {verb}{'s' if len(callers) == 1 else ''} `{chunk.symbol}`."
     content = f"{name_of(chunk.symbol)} {' '.join(name_of(caller.symbol) for caller in callers)}"
     return Draft("callers", question, answer, chunk.symbol, callers, content)
-
-
-def _draft(
-    kind: QuestionKind, code: CodeBase, question: str, answer: str, about: Chunk, evidence: Sequence[Chunk], content: str
-) -> Draft:
-    places = " ".join(place(code, chunk) for chunk in evidence)
-    return Draft(kind, question, f"{answer} {places}", about.symbol, tuple(evidence), content)
-
-
-def place(code: CodeBase, chunk: Chunk) -> str:
-    """Return the citation of ``chunk`` in its full form."""
-    return str(Citation(code.repo, code.commit, chunk.file_path, chunk.line_start, chunk.line_end, chunk.symbol))
 
 
 def _worth_asking(chunk: Chunk) -> bool:
