@@ -40,8 +40,8 @@ def demo() -> None:
     print(f"\n2. The gate\n   {registered}\n   {_who_answers(settings)}")
     print("\n3. Serving")
     with running_server(_with_free_port(settings), "--with-vllm") as server:
-        print(f"   assistant {server.address}, vLLM behind it\n   {_wait_until_it_answers(server, settings)}")
         api_key = key_of_user(settings, DEMO_USER)
+        print(f"   assistant {server.address}, vLLM behind it\n   {_wait_until_it_answers(server, api_key, settings)}")
         print("\n4. Three questions over HTTP")
         for question in QUESTIONS:
             _ask(server.address, api_key, question)
@@ -83,7 +83,7 @@ def _with_free_port(settings: Settings) -> Settings:
     return settings.model_copy(update={"serving": serving, "model": model})
 
 
-def _wait_until_it_answers(server: RunningServer, settings: Settings) -> str:
+def _wait_until_it_answers(server: RunningServer, api_key: str, settings: Settings) -> str:
     """Return that vLLM is ready, in its own words, once it has fetched what is in Production or cannot."""
     import httpx
 
@@ -94,7 +94,8 @@ def _wait_until_it_answers(server: RunningServer, settings: Settings) -> str:
         production = Registry(settings).production()
         deadline = time.monotonic() + ADAPTER_SECONDS
         while production is not None and time.monotonic() < deadline:
-            info: dict[str, Any] = httpx.get(f"{server.address}/model/info", timeout=30.0).json()
+            reply = httpx.get(f"{server.address}/model/info", headers={"Authorization": f"Bearer {api_key}"}, timeout=30.0)
+            info: dict[str, Any] = reply.raise_for_status().json()
             if info["model"] == production.served_name:
                 break
             progress(f"{production.served_name}: {info['detail']}", 0, 0)

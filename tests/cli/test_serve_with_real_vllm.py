@@ -59,7 +59,7 @@ def test_one_command_serves_what_is_promoted_and_brings_it_back_after_a_death(
             return reply.raise_for_status().json()
 
         def answers_by(name: str) -> bool:
-            return httpx.get(f"{server.address}/model/info", timeout=30).json()["model"] == name
+            return httpx.get(f"{server.address}/model/info", headers=headers, timeout=30).json()["model"] == name
 
         assert ask()["mode"] == "extractive", "it does not wait for vLLM"
         ready = server.wait_for_vllm(400)
