@@ -8,7 +8,7 @@ from typing import Any
 from cia.errors import CiaError
 from cia.retrieval import Retriever
 from cia.settings import Settings
-from rag_server.adapters import ServedAdapters
+from rag_server.adapters import CanaryTrial, ServedAdapters
 from rag_server.metrics import Metrics
 from rag_server.periodic import Periodic
 
@@ -32,6 +32,7 @@ class DependencyHealth:
         settings: Settings,
         retriever: Retriever,
         adapters: ServedAdapters,
+        trial: CanaryTrial,
         tracing_on: bool,
         metrics: Metrics,
         log: Any,
@@ -39,6 +40,7 @@ class DependencyHealth:
         self._settings = settings
         self._retriever = retriever
         self._adapters = adapters
+        self._trial = trial
         self._tracing_on = tracing_on
         self._metrics = metrics
         self._log = log
@@ -93,7 +95,7 @@ class DependencyHealth:
         said = [self._adapters.name() or self._fallback()]
         if canary := self._adapters.canary:
             said.append(f"{canary.served_name} is on trial with {canary.percent:g}% of the users")
-        said += filter(None, (self._adapters.adapter_problem, self._adapters.canary_problem))
+        said += filter(None, (self._adapters.adapter_problem, self._adapters.canary_problem, self._trial.declared_problem))
         return Dependency("model", "ok", "; ".join(said))
 
     def _fallback(self) -> str:

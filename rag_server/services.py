@@ -70,7 +70,7 @@ class Services:
         self.adapters = ServedAdapters(settings, log)
         self.trial = CanaryTrial(settings, self.adapters, AnswerCounts(self.database), self.metrics, log)
         self.assistant = Assistant(settings, self.retriever, model_name=self.adapters.name)
-        self.health = DependencyHealth(settings, self.retriever, self.adapters, self.tracing.is_on, self.metrics, log)
+        self.health = DependencyHealth(settings, self.retriever, self.adapters, self.trial, self.tracing.is_on, self.metrics, log)
 
     def start(self) -> None:
         """Start the watchers, and load in the background what the first question would wait for."""

@@ -23,6 +23,7 @@ from cia.answering.model import open_model
 from cia.answering.nonsense import nonsense
 from cia.answering.prompt import ABSTENTION, Budget, Prompt, build_prompt, estimate_tokens
 from cia.answering.secrets import masked
+from cia.answering.token_count import TokenCount
 from cia.corpus import Corpus, Snapshot
 from cia.errors import InputError, OperationError
 from cia.retrieval.filters import parse_query
@@ -219,7 +220,7 @@ class Assistant:
         self, turn: _Turn, config: RunnableConfig | None, temperature: float, live: bool
     ) -> Generator[Event, None, _Said]:
         reading = LiveText(turn.prompt.context, self._line_count)
-        told = _Told(turn.prompt, self._budget.count)
+        told = TokenCount(turn.prompt, self._budget.count)
         try:
             for piece in self._pieces(turn, config, temperature):
                 told.add(piece)
@@ -273,27 +274,6 @@ class Assistant:
         return Answer(
             "", False, "extractive", NO_MODEL, (), index, turn.trace_id, notices=turn.response.notices, resolved_question=resolved
         )
-
-
-class _Told:
-    """Counts the tokens of one attempt: as the model says, or as they are estimated while it has not."""
-
-    def __init__(self, prompt: Prompt, count: Callable[[str], int]) -> None:
-        self._prompt = prompt
-        self._count = count
-        self._pieces = 0
-        self._said: Usage | None = None
-
-    def add(self, piece: AIMessage) -> None:
-        self._pieces += bool(piece.text)
-        if piece.usage_metadata:
-            self._said = Usage(piece.usage_metadata["input_tokens"], piece.usage_metadata["output_tokens"])
-
-    @property
-    def usage(self) -> Usage:
-        if self._said is not None:
-            return self._said
-        return Usage(sum(self._count(message["content"]) for message in self._prompt.messages), self._pieces)
 
 
 def _retry_budget(error: Exception) -> float:
