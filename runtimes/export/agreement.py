@@ -10,7 +10,7 @@ from runtimes.export.gguf_file import Quantization
 from runtimes.export.llama_cpp import LlamaCpp
 from runtimes.export.merging import PROBE, logits
 
-LARGEST_DIFFERENCE: dict[Quantization, float] = {"f16": 0.005, "q8_0": 0.02, "q4_0": 0.3}
+LARGEST_DIFFERENCE: dict[Quantization, float] = {"f16": 0.01, "q8_0": 0.1, "q4_0": 0.6}
 """Mean difference of a token's log-probability, in nats. Below 16 bits llama.cpp rounds activations to 8 bits too."""
 
 ODD_TEXTS = (
