@@ -6,6 +6,8 @@ Models of known families (Llama 3.1, Qwen, DeepSeek) have pre-tokenizers and rop
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
 from collections.abc import Iterator
@@ -92,9 +94,19 @@ def write_gguf(
     # Twice over the weights, since the header comes first: so only one quantised tensor is in memory at a time.
     for number, (tensor, values) in enumerate(_weights(model)):
         progress(f"writing GGUF {quantization}", number, total)
-        writer.write_tensor_data(quantize(values, _kind(tensor, values, quantization)))
+        with _short_write_is_a_full_disk():
+            writer.write_tensor_data(quantize(values, _kind(tensor, values, quantization)))
     writer.close()
     progress(f"writing GGUF {quantization}", total, total)
+
+
+@contextlib.contextmanager
+def _short_write_is_a_full_disk() -> Iterator[None]:
+    """numpy says how many bytes were written, but not why no more."""
+    try:
+        yield
+    except OSError as error:
+        raise error if error.errno else OSError(errno.ENOSPC, str(error)) from error
 
 
 def _weights(model: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:

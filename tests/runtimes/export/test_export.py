@@ -147,37 +147,24 @@ def test_a_second_export_at_the_same_time_is_told_to_wait(settings: Settings, ad
         export_adapter(settings, str(adapter), tmp_path / "out", "merged")
 
 
-@pytest.mark.parametrize("format", ["merged", "gguf"])
-def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(adapter: Path, tmp_path: Path, format: str) -> None:
+def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(adapter: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     export = (
         "import sys; from pathlib import Path; from cia.settings import Settings; from runtimes.export import export_adapter\n"
-        "home, adapter, disk, format = sys.argv[1:]\n"
-        "try:\n    export_adapter(Settings(home=Path(home)), adapter, Path(disk) / 'out', format)\n"
-        "except Exception as error:\n    print(type(error).__name__, error)\n"
+        "home, adapter, disk = sys.argv[1:]\n"
+        "for format in ('merged', 'gguf'):\n"
+        "    try:\n        export_adapter(Settings(home=Path(home)), adapter, Path(disk) / 'out', format)\n"
+        "    except Exception as error:\n        print(type(error).__name__, error)\n"
     )
     script = f'mount -t tmpfs -o size=256k none {disk} || exit 99; "$0" -c "$@"; ls -A {disk}'
     done = subprocess.run(
-        [
-            "unshare",
-            "--mount",
-            "sh",
-            "-c",
-            script,
-            sys.executable,
-            export,
-            str(tmp_path / "home"),
-            str(adapter),
-            str(disk),
-            format,
-        ],
+        ["unshare", "--mount", "sh", "-c", script, sys.executable, export, str(tmp_path / "home"), str(adapter), str(disk)],
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode == 99 or "unshare" in done.stderr:
         pytest.skip("needs the right to mount a small disk")
-    assert done.stdout.splitlines() == [
-        f"OperationError no space left on the disk for {disk}/out; free some and run the same command again"
-    ]
+    sentence = f"OperationError no space left on the disk for {disk}/out; free some and run the same command again"
+    assert done.stdout.splitlines() == [sentence, sentence]
