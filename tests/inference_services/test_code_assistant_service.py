@@ -156,3 +156,10 @@ def test_a_model_over_several_gpus_takes_whole_ones() -> None:
 def test_what_cannot_work_is_refused_with_what_to_set(variables: dict[str, str], sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         code_assistant_service(cluster(**variables))
+
+
+def test_the_assistant_asks_the_service_that_kserve_makes_for_it() -> None:
+    # KServe puts <name>-predictor with port 80 in front of the container's first port.
+    service = built(cluster())
+    assert cluster().model.base_url == f"http://{service['metadata']['name']}-predictor/v1"
+    assert service["spec"]["predictor"]["containers"][0]["ports"][0]["containerPort"] == 8080
