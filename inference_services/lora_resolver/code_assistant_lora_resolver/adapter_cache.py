@@ -155,11 +155,11 @@ class AdapterCache:
         return True
 
     def _folders(self) -> Iterator[Path]:
-        """Every version's folder, of all registries. What does not look like one is left alone, and so are links."""
+        """Every version's folder, of all registries. What does not look like one is left alone, and so is what is linked."""
         for registry in self._folder.iterdir():
             if REGISTRY_FOLDER.fullmatch(registry.name) and registry.is_dir() and not registry.is_symlink():
                 for path in registry.iterdir():
-                    if VERSION_FOLDER.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+                    if VERSION_FOLDER.fullmatch(path.name):
                         yield path
 
     def sweep(self) -> None:

@@ -37,7 +37,8 @@ def check_checksums(name: str, folder: Path, checksums: Mapping[str, str]) -> No
 
 def check_base(name: str, trained_on: str, served: Collection[str]) -> None:
     """Raise AdapterRefused when ``trained_on`` is none of the names that the served base model goes by."""
-    if trained_on not in served and os.path.realpath(trained_on) not in {os.path.realpath(other) for other in served}:
+    same = trained_on in served or os.path.realpath(trained_on) in {os.path.realpath(other) for other in served}
+    if not trained_on or not same:
         here = " or ".join(sorted({_short(other) for other in served}))
         raise AdapterRefused(f"{name} was trained on {_short(trained_on) or 'a base model that nobody noted'}; here runs {here}")
 

@@ -172,10 +172,13 @@ def test_what_is_not_a_version_is_left_alone(cache: Path, tmp_path: Path) -> Non
     (cache / "lost+found").mkdir()
     (registry / "8-0123456789ab").symlink_to(outside)
     (cache / ".staging-0123").symlink_to(outside)
+    elsewhere = outside / "9-0123456789ab"
+    elsewhere.mkdir()
+    (cache / "0123456789ab").symlink_to(outside)
     assert [found.number for found in opened.contents()] == [7]
     assert outside.is_dir()
     assert not opened.remove(registry / "8-0123456789ab")
-    assert outside.is_dir()
+    assert elsewhere.is_dir()
 
 
 def test_a_process_that_was_stopped_with_the_lock_is_not_waited_for(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

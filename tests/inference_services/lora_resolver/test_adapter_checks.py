@@ -72,6 +72,12 @@ def test_another_base_is_named_without_its_folders() -> None:
         checks.check_base(NAME, "/home/models/base-old", {"/home/models/base-new", "org/model"})
 
 
+def test_an_unknown_base_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AdapterRefused, match="a base model that nobody noted"):
+        checks.check_base(NAME, "", {str(tmp_path)})
+
+
 def test_a_base_reached_by_another_path_is_the_same(base: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(base)
