@@ -4,7 +4,8 @@
     python -m benchmarks.quantization --model ~/models/mine    # a Llama-architecture folder that runtimes/export converts
 
 llama.cpp on the CPU with f16, q8_0 and q4_0, transformers in bf16 beside it in the same run; on a CUDA GPU also transformers in
-bf16, int8 and nf4 (bitsandbytes), which has not run yet. Each row is a process of its own. The text is code that the model never saw.
+bf16, int8 and nf4 (bitsandbytes), which has not run yet. Each row is a process of its own. The text is code that the small model
+never saw; losses are nats a token.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ HEADINGS = (
     "prompt tokens/s",
     "generated tokens/s",
     "perplexity",
-    "loss over bf16",
+    "loss over bf16 [95%]",
 )
 
 
@@ -112,7 +113,7 @@ def held_out_windows(texts: Sequence[str], tokenizer: Any, length: int, count: i
 
 
 def _jobs(job: Job, folder: Path, files: dict[str, Path]) -> Iterator[tuple[str, Path | None, Job]]:
-    """Yield name, files on disk (None: quantised while loading) and job of every row; the first is what the others are held against."""
+    """Yield name, files on disk (None: quantised while loading) and job of each row; the first is what others are held against."""
     import torch
 
     yield "transformers bf16", folder, job
