@@ -192,8 +192,8 @@ class VllmProcess:
         memory = MemoryWatch(process.group, self._settings.serving.memory_limit_gib)
         health: HealthWatch | None = None
         while not self._stopping.wait(POLL_SECONDS):
-            if process.poll() is not None:
-                return "died" if health else "could not start"
+            if (code := process.poll()) is not None:
+                return f"died with exit code {code}" if health else "could not start"
             self._log.trim()
             if problem := memory.problem() or (health.problem() if health else self._too_slow(begun)):
                 return problem

@@ -54,6 +54,7 @@ def test_it_is_restarted_with_the_adapters_that_were_loaded_later(stand_in: Sett
         assert wait_for(lambda: vllm.restarts == 1 and len(engines(stand_in.home)) == 2)
         assert not is_alive(engine), "the old engine would hold the memory that the new one needs"
         assert wait_for(lambda: answers(vllm, "code-assistant:4"))
+        assert "died with exit code 137" in vllm.trouble, "137 is what the kernel's memory killer leaves too"
 
 
 def answers(vllm: VllmProcess, name: str) -> bool:
