@@ -72,6 +72,8 @@ def embedding_arguments(settings: Settings, model: str) -> list[str]:
         ),
         "--runner", "pooling",
         "--convert", "embed",
+        # OpenAI's vectors have length 1; the layers that stella lists leave them longer.
+        "--pooler-config", json.dumps({"use_activation": True}),
         "--gpu-memory-utilization", f"{share:.3f}",
     ]  # fmt: skip
     if embeddings.bidirectional:

@@ -28,6 +28,11 @@ def test_stella_is_served_as_an_encoder_under_its_short_name() -> None:
     assert json.loads(args[args.index("--hf-overrides") + 1]) == {"is_causal": False}
 
 
+def test_vectors_have_length_one_as_openais_have() -> None:
+    args = arguments()
+    assert json.loads(args[args.index("--pooler-config") + 1]) == {"use_activation": True}
+
+
 def test_a_causal_embedding_model_is_left_causal() -> None:
     assert "--hf-overrides" not in arguments(BIDIRECTIONAL="false")
 

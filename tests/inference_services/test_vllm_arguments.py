@@ -137,6 +137,7 @@ def test_vllms_own_parser_understands_the_embeddings(parsed_by_vllm: dict[str, A
     parsed = parsed_by_vllm["embeddings"]
     assert (parsed["runner"], parsed["convert"]) == ("pooling", "embed")
     assert parsed["hf_overrides"] == {"is_causal": False}
+    assert "use_activation=True" in parsed["pooler_config"]
     assert (parsed["served_model_name"], parsed["max_model_len"]) == (["stella_en_1.5B_v5"], 512)
 
 
