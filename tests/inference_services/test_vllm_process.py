@@ -258,6 +258,8 @@ def test_the_last_words_name_the_cause_and_not_what_points_to_it(tmp_path: Path)
     cause, lines = log.last_words(lines=3)
     assert cause == "(EngineCore) ValueError: rank 64"
     assert len(lines) == 3
+    log.note("vLLM is ready")
+    assert log.last_words() == ("no error message", []), "what was said before is of another run"
 
 
 def test_a_name_on_the_hub_is_passed_on_and_a_folder_is_made_absolute(
