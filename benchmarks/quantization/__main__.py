@@ -113,7 +113,7 @@ def held_out_windows(texts: Sequence[str], tokenizer: Any, length: int, count: i
 
 
 def _jobs(job: Job, folder: Path, files: dict[str, Path]) -> Iterator[tuple[str, Path | None, Job]]:
-    """Yield name, files on disk (None: quantised while loading) and job of each row; the first is what others are held against."""
+    """Yield name, files on disk (None: quantised while loading) and job of each row; the others are held against the first."""
     import torch
 
     yield "transformers bf16", folder, job
