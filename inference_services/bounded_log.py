@@ -66,7 +66,8 @@ class BoundedLog:
             text = self._end(KEPT_BYTES).decode(errors="replace")
         except OSError:
             text = ""
-        words = text.rpartition(f"\n{MARK}")[2].rstrip().splitlines()
+        _, mark, rest = text.rpartition(f"\n{MARK}")
+        words = (rest.partition("\n")[2] if mark else rest).rstrip().splitlines()
         errors = [line.strip() for line in words if "Error" in line]
         cause = next((line for line in reversed(errors) if POINTS_ELSEWHERE not in line), "no error message")
         return cause, words[-lines:]
