@@ -19,15 +19,14 @@ class Scaling:
     pod_annotations: dict[str, str] = field(default_factory=dict)
 
 
-def fixed(replicas: int, *, spare_gpu: bool) -> Scaling:
-    """Return a fixed number of replicas. Without a spare GPU an old pod has to go before its successor can start."""
+def fixed(replicas: int) -> Scaling:
+    """Return a fixed number of replicas. No GPU is spare, so that an old pod has to go before its successor can start."""
     from kubernetes import client
 
-    # The default autoscaler would watch the CPU, which says nothing about a GPU server.
-    surge, unavailable = (1, 0) if spare_gpu else (0, 1)
     strategy = client.V1DeploymentStrategy(
-        type="RollingUpdate", rolling_update=client.V1RollingUpdateDeployment(max_surge=surge, max_unavailable=unavailable)
+        type="RollingUpdate", rolling_update=client.V1RollingUpdateDeployment(max_surge=0, max_unavailable=1)
     )
+    # The default autoscaler would watch the CPU, which says nothing about a GPU server.
     return Scaling(
         fields={"min_replicas": replicas, "max_replicas": replicas, "deployment_strategy": strategy},
         annotations={AUTOSCALER: "none"},

@@ -55,7 +55,7 @@ def code_assistant_service(settings: Settings) -> V1beta1InferenceService:
         state_gib=math.ceil(serving.cached_gib) + COMPILED_GIB,
         optional_secrets=services.secret_variables,
     )
-    scaling = fixed(services.gpus // serving.tensor_parallel, spare_gpu=False)
+    scaling = fixed(services.gpus // serving.tensor_parallel)
     predictor = models.V1beta1PredictorSpec(**predictor_fields(settings, pod), **scaling.fields)
     return inference_service(settings, NAME, predictor, mode="Standard", annotations=scaling.annotations)
 

@@ -42,7 +42,7 @@ def embeddings_service(settings: Settings) -> V1beta1InferenceService:
         cpu=embeddings.cpu,
         memory=embeddings.memory,
     )
-    scaling = fixed(embeddings.replicas, spare_gpu=False)
+    scaling = fixed(embeddings.replicas)
     predictor = models.V1beta1PredictorSpec(**predictor_fields(settings, pod), **scaling.fields)
     return inference_service(settings, NAME, predictor, mode="Standard", annotations=scaling.annotations)
 
