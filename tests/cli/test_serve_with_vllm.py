@@ -31,12 +31,12 @@ def prepared(tmp_path: Path) -> Settings:
         "vllm_python": str(write_stand_in(tmp_path / "python")),
         "model": str(write_model(tmp_path / "model")),
         "port": 0,
-        "start_timeout_seconds": 20.0,
+        "start_timeout_seconds": 60.0,
     }
     return settings.model_copy(update={"serving": settings.serving.model_copy(update=serving)})
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -65,7 +65,7 @@ def test_it_answers_before_the_model_does_and_says_when_that_is_ready(prepared: 
         assert (answer["mode"], answer["citations"][0]["file_path"]) == ("extractive", "wick.py")
         assert engines(prepared.home) == [], "vLLM was starting all that time"
         gate.touch()
-        assert "http://127.0.0.1:" in server.wait_for_vllm(30)
+        assert "http://127.0.0.1:" in server.wait_for_vllm(60)
         assert wait_for(lambda: serves_vllm(server))
         running = family(server)
         assert len(engines(prepared.home)) == 1
@@ -75,17 +75,17 @@ def test_it_answers_before_the_model_does_and_says_when_that_is_ready(prepared: 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_either_signal_ends_both(prepared: Settings, end: signal.Signals) -> None:
     with running_server(prepared, "--with-vllm") as server:
-        server.wait_for_vllm(30)
+        server.wait_for_vllm(60)
         leash, serve, *rest = family(server)
         assert len(rest) >= 3, "the leash of vLLM, vLLM and its engine"
         serve.send_signal(end)
-        leash.wait(20)
+        leash.wait(40)
         assert not any(is_alive(process.pid) for process in rest)
 
 
 def test_nothing_is_left_when_it_is_killed(prepared: Settings) -> None:
     with running_server(prepared, "--with-vllm") as server:
-        server.wait_for_vllm(30)
+        server.wait_for_vllm(60)
         _, serve, *rest = family(server)
         serve.kill()
         assert wait_for(lambda: not any(is_alive(process.pid) for process in rest))
@@ -107,7 +107,7 @@ def test_a_taken_address_ends_vllm_too(prepared: Settings) -> None:
 def test_a_vllm_that_cannot_start_is_told_and_leaves_the_answers_standing(prepared: Settings) -> None:
     with running_server(prepared, "--with-vllm", environment={"STAND_IN_FAILS": "no memory left"}) as server:
         with pytest.raises(OperationError, match=r"RuntimeError: no memory left.*starting it again in"):
-            server.wait_for_vllm(30)
+            server.wait_for_vllm(60)
         assert httpx.get(f"{server.address}/readyz", timeout=10).status_code == 200
 
 

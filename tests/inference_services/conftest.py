@@ -14,7 +14,7 @@ from tests.inference_services.stand_in_vllm import write_model, write_stand_in
 def stand_in(settings: Settings, tmp_path: Path) -> Settings:
     """Settings whose vLLM interpreter is the stand-in, on a free port."""
     interpreter = write_stand_in(tmp_path / "python")
-    serving = settings.serving.model_copy(update={"vllm_python": str(interpreter), "port": 0, "start_timeout_seconds": 20.0})
+    serving = settings.serving.model_copy(update={"vllm_python": str(interpreter), "port": 0, "start_timeout_seconds": 60.0})
     settings.home.mkdir()
     return settings.model_copy(update={"serving": serving})
 

@@ -22,7 +22,7 @@ from inference_services.vllm_process import VllmProcess
 from tests.inference_services.stand_in_vllm import engines, is_alive, order
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 15.0) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

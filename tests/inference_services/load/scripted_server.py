@@ -22,6 +22,7 @@ class ScriptedServer(ThreadingHTTPServer):
         self.first, self.gap, self.tokens = 0.0, 0.0, 1
         self.ending = "whole"
         self.stall: tuple[float, float] | None = None
+        self.arrived: list[float] = []
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
 
@@ -44,6 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         server = self.server
+        server.arrived.append(time.perf_counter())
         server.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         server.keys.append(self.headers.get("Authorization"))
         if server.stall is not None and server.stall[0] <= time.perf_counter() < server.stall[1]:
