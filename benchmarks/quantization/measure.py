@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 REPEATS = 10
-"""Of the speed, after one that is not counted. The fastest counts: what else runs on a machine only slows (``timeit``'s advice)."""
+"""Of the speed, after one that is not counted. The fastest counts: what else runs only slows (``timeit``'s advice)."""
 
 Engine = Literal["llama.cpp", "transformers", "int8", "nf4"]
 
