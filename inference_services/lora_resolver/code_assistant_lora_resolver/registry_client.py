@@ -149,17 +149,11 @@ class RegistryClient:
             why = _without_password(" ".join(str(error).split()))
             if os.strerror(errno.ENOSPC) in why or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
                 raise NotNow("no space is left on the disk of the adapter cache; free some, then ask again") from error
-            if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST" and self._is_registrys_word(error):
+            if getattr(error, "error_code", "") == "RESOURCE_DOES_NOT_EXIST":
                 raise absent from error
             raise RegistryAway(
                 f"the registry at {self._shown} does not answer ({why[:200]}); look whether MLflow runs"
             ) from error
-
-    def _is_registrys_word(self, error: Exception) -> bool:
-        """Whether MLflow itself said so: a proxy in front of no MLflow answers 404 to everything too."""
-        from mlflow.exceptions import RestException
-
-        return not self._uri.startswith("http") or isinstance(error, RestException)
 
 
 def _without_password(text: str) -> str:
