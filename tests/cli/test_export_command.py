@@ -41,6 +41,7 @@ def test_an_adapter_is_exported_and_the_file_named(adapter: Path, tmp_path: Path
     assert code == 0
     exported = json.loads(printed)
     assert (exported["format"], exported["precision"]) == ("gguf", "q4_0")
+    assert Path(exported["file"]).parent == out
     assert Path(exported["file"]).stat().st_size / 1e6 == pytest.approx(exported["megabytes"], abs=0.1)
 
 
