@@ -85,6 +85,8 @@ def merge(adapter: Path, base: str | Path) -> MergedModel:
     say side by side, to within LARGEST_LOGIT_CHANGE.
     """
     import torch
+
+    quiet_libraries()  # before peft, which loads bitsandbytes, which has opinions
     from peft import PeftModel
 
     model, tokenizer = load_model(base)
