@@ -1,4 +1,5 @@
 import json
+import random
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ from cia.answering.citations import check
 from cia.corpus import Corpus
 from cia.dataset import build, find_leaks, load, training_examples, write_examples
 from cia.dataset.__main__ import main
+from cia.dataset.from_code.covering_tests import covering_tests
 from cia.dataset.from_code.definitions import name_of, read_code_base
 from cia.dataset.pair import QuestionAnswerPair
 from cia.dataset.split import split_of, unit_of
@@ -100,6 +102,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path]:
         path.write_text(module(noun), encoding="utf-8")
         (folder / "tests").mkdir(exist_ok=True)
         (folder / "tests" / f"test_{noun}.py").write_text(module_of_tests(noun), encoding="utf-8")
+    (folder / "tests" / "test_names.py").write_text("def test_names():\n    assert 'load_tariff' and load_tariff\n")
     (folder / "trade" / "pages.py").write_text(PAGES, encoding="utf-8")
     settings = load_settings(environment={"CIA_HOME": str(tmp_path_factory.mktemp("home"))})
     Indexer(settings).index(str(folder), name="trade")
@@ -160,6 +163,11 @@ def test_an_unanswerable_question_names_nothing_that_is_in_the_code(built):
         assert (pair.answer, pair.citations) == (ABSTENTION, ())
         if "`" in pair.question:
             assert pair.question.split("`")[1].lower() not in words
+
+
+def test_where_a_test_mentions_a_name_without_calling_it_nothing_is_said_of_its_tests(built):
+    made = covering_tests(read_code_base(Corpus(built[0]).get("trade"), built[0].chunking), random.Random(1))
+    assert {draft.about for draft in made} == {f"load_{noun}" for noun in NOUNS} - {"load_tariff"}
 
 
 def test_only_calls_that_leave_no_doubt_are_told(built):

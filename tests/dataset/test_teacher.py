@@ -98,11 +98,14 @@ def test_json_is_asked_for_by_schema_until_the_endpoint_refuses_it(teacher, tmp_
     assert ["response_format" in body for body in teacher.requests] == [True] + [False] * 20
 
 
-def test_requests_are_spaced_and_no_more_are_under_way_than_allowed(teacher, tmp_path):
-    teacher.script = lambda number, body: Said(seconds=0.15)
-    ask(teacher, tmp_path, requests_per_minute=1200, concurrency=3)
-    assert teacher.times[-1] - teacher.times[0] >= 19 * 0.045  # 0.05 but for the noise of a busy machine
-    assert teacher.times[9] - teacher.times[0] >= 9 * 0.04  # no burst at the start
+def test_requests_are_spaced_from_the_first_on(teacher, tmp_path):
+    ask(teacher, tmp_path, LESSONS[:11], requests_per_minute=600, concurrency=4)
+    assert teacher.times[-1] - teacher.times[0] >= 10 * 0.09  # 0.1 but for the noise of a busy machine
+
+
+def test_no_more_are_under_way_than_allowed(teacher, tmp_path):
+    teacher.script = lambda number, body: Said(seconds=0.1)
+    ask(teacher, tmp_path, concurrency=3)
     assert teacher.most_at_once == 3
 
 
@@ -206,7 +209,7 @@ def test_a_reply_is_read_strictly(text, accepted):
 def test_rubbish_and_wrong_citations_are_counted_paid_and_not_asked_again(indexed, teacher, tmp_path):
     replies = {
         "load_order": "I would rather not.",
-        "load_stock": '{"question": "What does load_stock do?", "answer": "It reads the stock. [2]"}',
+        "load_stock": '{"question": "What does load_stock do?", "answer": "It reads the stock. [1] [2]"}',
         "save_stock": '{"question": "What does save_stock do?", "answer": "It appends, citing nothing."}',
         "load_label": '{"question": "Does load_label read?", "answer": "It does. [trade/trade/order.py:1-4]"}',
     }
@@ -281,6 +284,7 @@ def test_a_build_killed_half_way_resumes_and_asks_nothing_twice(indexed, teacher
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert max(Counter(teacher.prompts).values()) == 1
+    assert events(settings.home / "dataset")  # every line is whole again
     assert len(teacher.requests) == 24
     assert report["sources"]["teacher"] == 24 - (before - 9)  # those that were under way are not sent again
     assert f"{before - 9} requests to the teacher were under way" in " ".join(report["notices"])

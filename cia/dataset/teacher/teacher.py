@@ -164,7 +164,7 @@ class Teacher:
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, TryAgain) and error.after is not None:
-            return error.after
+            return 0.0  # the pause that was asked for is everybody's: _wait_for_turn
         return self._growing(state)
 
     def _price(self, prompt_tokens: int, completion_tokens: int) -> float:
