@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cia.registry import Registry
-from cia.settings import Settings
+from cia.settings import Section, Settings
 
 
 def pipeline_arguments(settings: Settings) -> dict[str, Any]:
@@ -16,9 +16,14 @@ def pipeline_arguments(settings: Settings) -> dict[str, Any]:
     production = Registry(settings).production()
     return {
         "sources": settings.corpus.sources,
-        "dataset": settings.dataset.model_dump(mode="json"),
-        "training": settings.training.model_dump(mode="json"),
-        "evaluation": settings.evaluation.model_dump(mode="json"),
+        "dataset": as_parameter(settings.dataset),
+        "training": as_parameter(settings.training),
+        "evaluation": as_parameter(settings.evaluation),
         "baseline": str(production.version) if production else "",
         "base": production.base_model if production else "",
     }
+
+
+def as_parameter(group: Section) -> dict[str, Any]:
+    """Return a group of settings as a step takes it. What is null is left out: KFP knows no null, and the default is one."""
+    return group.model_dump(mode="json", exclude_none=True)

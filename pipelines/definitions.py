@@ -17,6 +17,7 @@ from components.fine_tune_llm import fine_tune_llm
 from components.index_code import index_code
 from components.refresh_serving import refresh_serving
 from components.register_model import register_model
+from pipelines.arguments import as_parameter
 from pipelines.code_version import code_version
 from pipelines.placement import Placement, place_locally
 
@@ -27,7 +28,7 @@ CODE_VERSION = code_version()
 
 def define_code_assistant_pipeline(settings: Settings, place: Placement) -> Callable[..., PipelineTask]:
     """Return the whole pipeline: from sources to a registered adapter, served if it passed the gate."""
-    defaults = {name: getattr(settings, name).model_dump(mode="json") for name in ("dataset", "training", "evaluation")}
+    defaults = {name: as_parameter(getattr(settings, name)) for name in ("dataset", "training", "evaluation")}
 
     @dsl.pipeline(
         name=PIPELINE_NAME, description="Index code, fine-tune on it, score, register, and promote only what is better."

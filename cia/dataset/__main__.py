@@ -1,6 +1,8 @@
 """``python -m cia.dataset --out data/dataset [REPO...]``: build the data set from the corpus, and print its report.
 
 With ``--corpus data/corpus`` it is built from just the repositories and commits that ``cia.corpus.export`` wrote there.
+A teacher is asked as well when ``CIA_DATASET__TEACHER__BASE_URL`` names one; run the same command again after a kill, and it
+asks only what is left. Rated answers come from ``CIA_DATASET__PRODUCTION__EXPORT`` (a file) or ``..__LANGFUSE=true``.
 """
 
 from __future__ import annotations
