@@ -8,7 +8,7 @@ LORA_RESOLVER := inference_services/lora_resolver
 TORCH := torch==2.13.0
 UV := $(VENV)/bin/uv pip install --quiet
 
-.PHONY: demo test lint setup bench-index bench-scale bench-store bench-retrieval bench-server bench-quantization screenshots clean
+.PHONY: demo test lint setup bench-index bench-scale bench-store bench-retrieval bench-server bench-serving bench-quantization screenshots clean
 
 demo: setup
 	@$(VENV)/bin/cia demo
@@ -35,6 +35,9 @@ bench-retrieval: $(VENV)/.ready
 
 bench-server: setup
 	@$(VENV)/bin/python -m benchmarks.server $(ARGS)
+
+bench-serving: setup
+	@$(VENV)/bin/python -m benchmarks.serving $(ARGS)
 
 bench-quantization: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.quantization $(ARGS)
