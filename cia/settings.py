@@ -251,7 +251,9 @@ class ServingSettings(Section):
     vllm_python: str = Field(default=".venv-vllm/bin/python", description="Interpreter of vLLM's own environment.")
     port: int = Field(default=8001, ge=0, le=65535, description="0 takes a free port.")
     max_lora_rank: int = Field(default=16, gt=0, le=512, description="The largest adapter rank that vLLM accepts.")
-    max_adapters: int = Field(default=2, gt=0, description="Adapters in one batch: the old and the new while one is promoted.")
+    max_adapters: int = Field(
+        default=3, gt=0, description="Adapters in one batch: the old and the new while one is promoted, and one on trial."
+    )
     adapters_in_memory: int = Field(default=8, gt=0, description="Adapters that vLLM keeps in memory, those included.")
     cached_adapters: int = Field(default=8, gt=1, description="Versions that vLLM keeps on its disk.")
     cached_gib: float = Field(default=10.0, gt=0, description="Disk that they may take.")

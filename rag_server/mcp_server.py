@@ -116,11 +116,12 @@ class _ProtocolResponse(Response):
 
 def install_mcp(app: FastAPI, services: Services) -> McpServer:
     """Add ``/mcp`` to ``app``, with and without a slash at its end; the caller enters ``running`` with the lifespan."""
-    server = McpServer(services)
+    app.state.mcp = server = McpServer(services)
 
+    # Not a closure over the server: FastAPI keeps a route's function for good, and with it all that the function holds.
     @app.post("/mcp/", include_in_schema=False)
     @app.post("/mcp", include_in_schema=False)
-    async def mcp() -> Response:
-        return _ProtocolResponse(server)
+    async def mcp(request: Request) -> Response:
+        return _ProtocolResponse(request.app.state.mcp)
 
     return server

@@ -72,18 +72,18 @@ def _tables(settings: Settings, options: argparse.Namespace) -> dict[str, tuple[
 
 
 def _hand_over(settings: Settings, streams: int) -> str:
-    with serving_stack(settings, _questions(settings), versions=2) as stack:
+    with serving_stack(settings, _questions(settings), versions=2, timeout_seconds=120.0) as stack:
         return measure_hand_over(stack, streams)
 
 
 def _death(settings: Settings, seconds: float) -> str:
-    with serving_stack(settings, _questions(settings), versions=1) as stack:
+    with serving_stack(settings, _questions(settings), versions=1, timeout_seconds=settings.model.timeout_seconds) as stack:
         return measure_death(stack, seconds)
 
 
 def _many(settings: Settings, count: int) -> str:
     short = changed(settings, "model", answer_tokens=SHORT_ANSWER_TOKENS)
-    with serving_stack(short, _questions(settings), versions=count + 1) as stack:
+    with serving_stack(short, _questions(settings), versions=count + 1, timeout_seconds=120.0) as stack:
         return measure_many_promotions(stack, count, Path(vllm_environment(short)["CODE_ASSISTANT_ADAPTER_CACHE"]))
 
 

@@ -11,7 +11,7 @@ from benchmarks.server.figures import markdown
 from benchmarks.server.load import Reply, open_loop
 from benchmarks.serving.stack import Stack
 
-RATE = 4.0
+RATE = 1.0
 SECONDS_BEFORE = 10.0
 VERSION = "code-assistant:1"
 QUOTED = "none"

@@ -11,7 +11,7 @@ from benchmarks.server.figures import markdown, percentile
 from benchmarks.server.load import Reply, closed_loop
 from benchmarks.serving.stack import Stack
 
-SECONDS_BEFORE, SECONDS_AFTER = 10.0, 15.0
+SECONDS_BEFORE, SECONDS_AFTER = 60.0, 30.0
 
 CAPTION = """\
 {streams} users ask without a pause while the alias `Production` is moved. Seconds count from the return of the call that moved it

@@ -47,13 +47,16 @@ class Stack:
 
 
 @contextlib.contextmanager
-def serving_stack(settings: Settings, questions: Sequence[str], versions: int) -> Iterator[Stack]:
-    """Run it all with ``versions`` registered and the first in Production; yield it once an answer comes from that."""
+def serving_stack(settings: Settings, questions: Sequence[str], versions: int, timeout_seconds: float) -> Iterator[Stack]:
+    """Run it all with ``versions`` registered and the first in Production; yield it once an answer comes from that.
+
+    After ``timeout_seconds`` an answer that vLLM has not finished becomes an extractive one.
+    """
     settings = changed(settings, "serving", cpu_threads=1, start_timeout_seconds=600.0)
     base = reciting_base(settings)
     registry = register_versions(settings, base, versions)
     with VllmProcess(settings, base, port=0) as vllm:
-        served = changed(settings, "model", base_url=vllm.base_url, timeout_seconds=120.0)
+        served = changed(settings, "model", base_url=vllm.base_url, timeout_seconds=timeout_seconds)
         with assistant_server(served) as server:
             stack = Stack(served, registry, vllm, server, questions)
             wait_for_version(stack, 1, READY_SECONDS)

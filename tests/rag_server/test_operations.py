@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Callable
 
 from cia.settings import Settings
+from tests.rag_server.application import running_application
 from tests.rag_server.running_server import Server, with_model
 from tests.rag_server.stand_in_model import StandInModel
 
@@ -88,3 +91,11 @@ def test_two_applications_do_not_share_their_counters(start: Callable[..., Serve
     first, second = start(indexed), start(indexed)
     first.ask("How is a wick trimmed?")
     assert second.metric('cia_answers_total{mode="extractive"}') == 0
+
+
+def test_an_application_that_has_ended_is_held_by_nobody(indexed: Settings) -> None:
+    with running_application(indexed) as server:
+        services = weakref.ref(server.client.app.state.services)
+    del server
+    gc.collect()
+    assert services() is None

@@ -22,6 +22,9 @@ from tests.inference_services.real_vllm import ServedRegistry, served_registry
 pytestmark = pytest.mark.slow
 
 CACHED = 2
+CHOICES = 16
+LONG = CHOICES * 700
+"""Tokens of a stream that outlasts half a dozen other requests, also where nothing else slows vLLM down."""
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +59,11 @@ def likelihoods(served: ServedRegistry, name: str) -> list[float]:
 
 
 def stream(served: ServedRegistry, name: str, tokens: int, begun: threading.Event) -> int:
-    """Return how many tokens came, of the ``tokens`` asked for; ``begun`` is set with the first."""
-    body = {"model": name, "prompt": "def trim(", "max_tokens": tokens, "temperature": 0, "ignore_eos": True}
+    """Return how many tokens came, of the ``tokens`` asked for; ``begun`` is set with the first.
+
+    They are those of ``CHOICES`` answers that are written side by side: one alone would be over before anything else happened.
+    """
+    body = {"model": name, "prompt": "def trim(", "max_tokens": tokens // CHOICES, "n": CHOICES, "ignore_eos": True}
     body |= {"stream": True, "stream_options": {"include_usage": True}}
     came = 0
     with httpx.stream("POST", f"{served.process.base_url}/completions", json=body, timeout=300) as reply:
@@ -97,7 +103,7 @@ def test_a_stream_ends_well_while_more_versions_come_than_the_cache_holds(served
     tokenize(served, running)
     begun = threading.Event()
     with ThreadPoolExecutor() as pool:
-        streamed = pool.submit(stream, served, running, 600, begun)
+        streamed = pool.submit(stream, served, running, LONG, begun)
         assert begun.wait(60)
         for name in [*others, *others]:
             assert tokenize(served, name).status_code == 200
@@ -105,7 +111,7 @@ def test_a_stream_ends_well_while_more_versions_come_than_the_cache_holds(served
             assert number(running) in on_disk(served)
             assert len(on_disk(served)) <= CACHED
         assert not streamed.done(), "the stream was too short to show anything"
-        assert streamed.result() == 600
+        assert streamed.result() == LONG
     assert len(set(served.process.client.models()) & set(names)) <= CACHED
     assert all(likelihoods(served, name) for name in names), "what went is fetched again"
     assert served.process.restarts == 0
@@ -115,12 +121,14 @@ def test_when_every_cached_version_streams_a_third_is_told_to_wait(served: Serve
     first, second, third, _ = names
     events = [threading.Event(), threading.Event()]
     with ThreadPoolExecutor() as pool:
-        streams = [pool.submit(stream, served, name, 500, event) for name, event in zip((first, second), events, strict=True)]
+        streams = [
+            pool.submit(stream, served, name, LONG // 4, event) for name, event in zip((first, second), events, strict=True)
+        ]
         assert all(event.wait(60) for event in events)
         refused = tokenize(served, third)
         assert not any(running.done() for running in streams)
         assert (refused.status_code, "there is no room for" in sentence(refused)) == (503, True), refused.text
-        assert all(running.result() == 500 for running in streams)
+        assert all(running.result() == LONG // 4 for running in streams)
     time.sleep(2.1)  # so long a failure is remembered
     assert tokenize(served, third).status_code == 200
 
