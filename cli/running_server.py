@@ -32,7 +32,7 @@ ADDRESS = re.compile(r"^Code Intelligence Assistant at (http://\S+)$")
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that answers. ``lines`` is what it prints after its address, each as soon as it does; its end is None.
+    """A server that answers. ``lines`` is what else it prints, each as soon as it does; its end is None.
 
     ``admin_key`` is the key of the administrator that the server began with; None where there was one already.
     """
@@ -90,10 +90,14 @@ def running_server(settings: Settings, *options: str, environment: Mapping[str, 
         assert server.process.stdout is not None
         lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         threading.Thread(target=_hear, args=(server.process.stdout, lines), daemon=True).start()
+        early: list[str] = []
         while (line := lines.get()) is not None:
             if found := ADDRESS.match(line):
+                for sentence in early:  # vLLM may be ready before the server itself is
+                    lines.put(sentence)
                 yield RunningServer(found.group(1), admin_key, server.group, lines)
                 return
+            early.append(line)
         raise OperationError(f"the server ended before it was ready: {_last_line(log)} (the whole log: {log})")
     finally:
         server.stop(STOP_SECONDS)

@@ -189,7 +189,8 @@ def _without_crumbs(spans: list[Span], lines: Sequence[str]) -> list[Span]:
             kept.append(span)
             if lowest is None or span.last >= lowest.last:
                 lowest = span
-    return [leading, *kept] if leading is not None else kept
+    # A chunk that took over the rows at the top may come after one that stands within it.
+    return sorted([leading, *kept] if leading is not None else kept, key=lambda span: span.first)
 
 
 def _is_crumb(span: Span, lines: Sequence[str]) -> tuple[bool, bool]:

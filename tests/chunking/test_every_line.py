@@ -46,6 +46,11 @@ def test_any_bytes_become_chunks_that_hold_their_lines(extension: str, data: byt
     check(chunk_file(f"a.{extension}", data, SMALL), data)
 
 
+def test_rows_that_go_to_a_later_chunk_keep_the_order() -> None:
+    data = b"\x00\n$ $()\n$="
+    check(chunk_file("a.java", data, SMALL), data)
+
+
 @pytest.mark.parametrize("ending", [b"\n", b"\r\n"])
 def test_line_endings_change_nothing(ending: bytes) -> None:
     source = b'class A:\n    """Doc.\n\n    More.\n    """\n\n    def f(self):\n        return g()\n'

@@ -96,7 +96,7 @@ def test_vllms_own_parser_understands_every_argument(parsed_by_vllm: dict[str, A
     assert parsed["served_model_name"] == [settings.model.base_model]
     assert (parsed["host"], parsed["port"]) == ("127.0.0.1", 8123)
     assert parsed["max_model_len"] == settings.model.context_tokens
-    assert (parsed["enable_lora"], parsed["max_lora_rank"], parsed["max_loras"]) == (True, 16, 2)
+    assert (parsed["enable_lora"], parsed["max_lora_rank"], parsed["max_loras"]) == (True, 16, 3)
     assert parsed["max_cpu_loras"] == settings.serving.adapters_in_memory
     assert (parsed["enable_prefix_caching"], parsed["enable_chunked_prefill"]) == (True, True)
     assert (parsed["tensor_parallel_size"], parsed["kv_cache_dtype"]) == (1, "auto")

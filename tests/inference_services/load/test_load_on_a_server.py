@@ -52,7 +52,7 @@ def test_a_server_that_stalls_slows_no_arrival_down_and_its_stall_is_in_the_figu
     due = [outcome.due for outcome in report.outcomes]
     held = [one for one in report.outcomes if min(due) + 1.1 < one.due < min(due) + 2.5]
     assert len(held) > 15, "a closed loop would have sent one and waited"
-    assert all(one.sent - one.due < 0.25 for one in held)
+    assert all(one.sent - one.due < 1.0 for one in held)
     assert server.stall is not None
     assert sum(server.stall[0] < moment < server.stall[1] for moment in server.arrived) > 15, "they reached the server, too"
     assert figures["latency"]["p90"] > 1.2, "half of the run stood still: a tenth of all waited most of the two seconds"

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 
 CACHED = 2
 CHOICES = 16
-LONG = CHOICES * 700
-"""Tokens of a stream that outlasts half a dozen other requests, also where nothing else slows vLLM down."""
+SHORT, LONG = CHOICES * 8, CHOICES * 700
+"""Tokens of a stream: the long one outlasts half a dozen other requests, also where nothing else slows vLLM down."""
 
 
 @pytest.fixture(scope="module")
@@ -166,10 +166,10 @@ def test_broken_versions_are_refused_with_the_reason_and_disturb_nobody(served: 
 
     begun = threading.Event()
     with ThreadPoolExecutor() as pool:
-        streamed = pool.submit(stream, served, names[0], 100, begun)
+        streamed = pool.submit(stream, served, names[0], SHORT, begun)
         assert begun.wait(60)
         replies = {name: tokenize(served, name) for name in (corrupted, lost, dora, deleted)}
-        assert streamed.result() == 100
+        assert streamed.result() == SHORT
     said = {name: (reply.status_code, sentence(reply)) for name, reply in replies.items()}
     assert said[corrupted][0] == said[lost][0] == said[dora][0] == 422
     assert "is not the file that was registered" in said[corrupted][1]
