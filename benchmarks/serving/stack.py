@@ -17,9 +17,9 @@ from benchmarks.serving.adapters import register_versions
 from cia.errors import OperationError
 from cia.registry import Registry
 from cia.settings import Settings
+from inference_services.vllm_arguments import VLLM_MODULE
 from inference_services.vllm_process import VllmProcess
 
-VLLM_MODULE = "vllm.entrypoints.openai.api_server"
 READY_SECONDS = 120.0
 
 
