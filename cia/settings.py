@@ -125,7 +125,7 @@ class DatasetSettings(Section):
 class TrainingSettings(Section):
     """LoRA fine-tuning."""
 
-    base_model: str = Field(default="local", description="'local' makes the small model here; or a path or hub name.")
+    base_model: str = Field(default="local", description="'local' is the small model shipped with this; or a path or hub name.")
     quantization: Literal["none", "nf4"] = Field(default="none", description="nf4 is QLoRA (bitsandbytes).")
     rank: int = Field(default=8, gt=0, description="LoRA rank.")
     alpha: int = Field(default=16, gt=0, description="LoRA alpha.")
@@ -140,12 +140,6 @@ class TrainingSettings(Section):
     seed: int = Field(default=7, description="Fixes initialisation and order.")
     checkpoint_steps: int = Field(default=20, gt=0, description="Steps between the checkpoints that a killed run resumes from.")
     timeout_seconds: int = Field(default=3600, gt=10, description="A training job that runs longer is stopped.")
-    base_vocabulary: int = Field(default=4096, ge=512, description="Tokens of the small model's tokenizer.")
-    base_hidden: int = Field(default=256, gt=0, multiple_of=64, description="Width of the small model, 64 a head.")
-    base_layers: int = Field(default=6, gt=0, description="Depth of the small model.")
-    base_steps: int = Field(default=300, gt=0, description="Optimiser steps that the small model is pre-trained for.")
-    base_batch_size: int = Field(default=2, gt=0, description="Windows of code a pre-training step.")
-    base_tokens: int = Field(default=256, gt=1, description="Tokens of such a window.")
     backend: Literal["local", "kubeflow"] = Field(default="local", description="Run jobs as a process here, or as TrainJobs.")
     runtime: str = Field(default="code-assistant-qlora", description="ClusterTrainingRuntime of the TrainJobs.")
     image: str = Field(default="code-assistant-trainer:0.1.0", description="Image of the TrainJobs.")

@@ -7,7 +7,6 @@ from components.definition import component
 
 @component
 def fine_tune_llm(
-    repos: list,
     train: Input[Dataset],
     base: str,
     training: dict,
@@ -20,7 +19,6 @@ def fine_tune_llm(
     """Train an adapter and return the id of its MLflow run.
 
     Args:
-        repos: What ``fetch_corpus`` returned; the small local base model is made from their text.
         train: The training set of ``build_dataset``.
         base: The base model that Production stands on, so that adapters stay comparable; "" takes ``training.base_model``.
         training: The ``training`` group of the settings.
@@ -37,9 +35,8 @@ def fine_tune_llm(
 
     with Step("fine_tune_llm") as step:
         settings = settings_with(training=training)
-        names = [repo["name"] for repo in repos]
         chosen = base or settings.training.base_model
-        tuned = train_adapter(settings, names, chosen, Path(train.path), Path(adapter.path), step.progress)
+        tuned = train_adapter(settings, chosen, Path(train.path), Path(adapter.path), step.progress)
         Path(loss_curve.path).write_text(tuned.loss_plot, encoding="utf-8")
         record_metrics(metrics, tuned.metrics)
         adapter.metadata.update(

@@ -1,24 +1,22 @@
-"""Makes the base model when it is ours to make, runs the fine-tuning job, and puts the adapter where the artifact lies."""
+"""Runs the fine-tuning job on the base model, ours or another, and puts the adapter where the artifact lies."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cia.corpus import Corpus, decode
 from cia.durable_files import replace_directory
 from cia.progress import Progress
 from cia.registry.mlflow_client import tracking_uri
 from cia.settings import Settings
-from runtimes.base_model import make_base_model
+from runtimes.base_model import install_base
 from runtimes.train_job import FineTuneRequest, FineTuneResult, choose_trainer
 
 LOCAL_BASE = "local"
-"""The value of ``training.base_model`` that asks for the small model made here."""
+"""The value of ``training.base_model`` that asks for the small model that the project ships."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +30,13 @@ class TunedAdapter:
     summary: str
 
 
-def train_adapter(
-    settings: Settings, repos: Sequence[str], base: str, train: Path, adapter: Path, progress: Progress
-) -> TunedAdapter:
+def train_adapter(settings: Settings, base: str, train: Path, adapter: Path, progress: Progress) -> TunedAdapter:
     """Fine-tune ``base`` on ``train/examples.jsonl`` and leave the adapter in the folder ``adapter``.
 
-    ``base`` is a folder or a hub name; "local" makes the small model from the text of ``repos`` first.
+    ``base`` is a folder or a hub name; "local" is the small model that the project ships.
     """
-    base_summary = ""
     if base == LOCAL_BASE:
-        made = make_base_model(_texts(settings, repos), settings.home / "models", settings, progress)
-        base = str(made.path)
-        state = "reused" if made.reused else f"made in {made.seconds:.0f} s"
-        base_summary = f"base of {made.parameters / 1e6:.1f}M parameters {state} (loss {made.losses[-1]:.2f}); "
+        base = str(install_base(settings.home / "models"))
     examples = train / "examples.jsonl"
     out = settings.home / "training-runs" / _run_digest(settings, examples, base)
     request = FineTuneRequest.of(settings, examples, base, out, tracking_uri(settings))
@@ -60,7 +52,7 @@ def train_adapter(
         "tokens_per_second": result.tokens_per_second,
         "peak_memory_mib": result.peak_memory_mib,
     }
-    summary = f"{base_summary}LoRA loss {result.losses[0]:.2f} to {result.losses[-1]:.2f} in {len(result.losses)} steps"
+    summary = f"LoRA loss {result.losses[0]:.2f} to {result.losses[-1]:.2f} in {len(result.losses)} steps"
     return TunedAdapter(base, result.run_id, metrics, _loss_plot(result), summary)
 
 
@@ -69,12 +61,6 @@ def _run_digest(settings: Settings, examples: Path, base: str) -> str:
     digest = hashlib.sha256(examples.read_bytes())
     digest.update(f"{base}\0{settings.training.model_dump_json()}".encode())
     return digest.hexdigest()[:16]
-
-
-def _texts(settings: Settings, repos: Sequence[str]) -> list[str]:
-    corpus = Corpus(settings)
-    snapshots = [corpus.get(repo) for repo in repos]
-    return [decode(snapshot.read_bytes(file.path)) for snapshot in snapshots for file in snapshot.files]
 
 
 def _loss_plot(result: FineTuneResult) -> str:

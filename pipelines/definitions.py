@@ -47,7 +47,6 @@ def define_code_assistant_pipeline(settings: Settings, place: Placement) -> Call
         built = place(build_dataset(repos=fetched.outputs["Output"], index=indexed.outputs["Output"], dataset=dataset, code=code))
         tuned = place(
             fine_tune_llm(
-                repos=fetched.outputs["Output"],
                 train=built.outputs["train"],
                 base=base,
                 training=training,

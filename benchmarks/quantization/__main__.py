@@ -1,6 +1,6 @@
 """Size, memory, speed and perplexity of a model in 16, 8 and 4 bits: ``python -m benchmarks.quantization``.
 
-    python -m benchmarks.quantization                          # the small model that the default settings make
+    python -m benchmarks.quantization                          # the small model that the project ships
     python -m benchmarks.quantization --model ~/models/mine    # a Llama-architecture folder that runtimes/export converts
 
 llama.cpp on the CPU with f16, q8_0 and q4_0, transformers in bf16 beside it in the same run; on a CUDA GPU also transformers in
@@ -27,8 +27,8 @@ from benchmarks.quantization.measure import Job, Measured
 from cia.corpus import Corpus, decode
 from cia.errors import CiaError, InputError, OperationError
 from cia.evaluation.bootstrap import paired_interval
-from cia.settings import Settings, load_settings
-from runtimes.base_model import make_base_model
+from cia.settings import load_settings
+from runtimes.base_model import shipped_base
 from runtimes.export.gguf_file import QUANTIZATIONS, write_gguf
 from runtimes.export.merging import load_model
 
@@ -52,20 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         settings = load_settings()
-        model = options.model or _small_model(settings)
+        model = options.model or shipped_base()
         with tempfile.TemporaryDirectory(prefix="quantization-") as scratch:
             _measure_and_print(model, Corpus(settings), Path(scratch), options)
     except CiaError as error:
         print(f"benchmarks.quantization: {error}", file=sys.stderr)
         return error.exit_code
     return 0
-
-
-def _small_model(settings: Settings) -> Path:
-    corpus = Corpus(settings)
-    texts = [text for source in settings.corpus.sources for text in _texts(corpus, source)]
-    print("making the small model, about a minute, unless it is there already", file=sys.stderr)
-    return make_base_model(texts, settings.home / "models", settings).path
 
 
 def _texts(corpus: Corpus, source: str) -> list[str]:

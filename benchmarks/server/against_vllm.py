@@ -25,7 +25,7 @@ WARM_UP_STREAMS = 8
 CAPTION = """\
 The same prompts and the same limit of tokens, sent to vLLM directly and asked of `POST /v1/ask`, in turns, as streams. vLLM runs
 on the CPU with one thread for the model, beside its own API process, the server and the load generator. The model is a Llama of
-the shape that `runtimes.base_model` makes, with weights that recite: whatever it is asked, it writes {tokens} tokens, words with
+the size of the shipped base model, with weights that recite: whatever it is asked, it writes {tokens} tokens, words with
 a citation among them, so that each request is exactly one generation of full length. Every prompt was sent once before, so that
 both ways find it in vLLM's prefix cache, and reading it hides nothing of what the server adds. "Grown" is how much later the
 first token comes at p50, less the mean of `cia_retrieval_seconds`; "server CPU" is for one answer."""

@@ -1,6 +1,6 @@
 """A model that always says the same, in full: what it costs is real, what it says is known.
 
-A Llama of the shape that ``runtimes.base_model`` makes, with random embeddings and without training. The outputs of its
+A small Llama, about the size of the shipped base model, with random embeddings and without training. The outputs of its
 attention and of its feed-forward layers are zero, so that the token before alone decides the next one; all of it is computed
 as ever, at the same cost. Its output layer leads from each token of a recital to the next: some words, a citation of the first
 excerpt, then different words to the end. Such an answer makes sense, cites, and is as long as it may be: the server asks once,
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from cia.errors import OperationError
 from cia.settings import Settings
-from runtimes.base_model import HEAD_DIMENSION
 from runtimes.quiet import quiet_libraries
 from runtimes.tokenizer import train_tokenizer
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 SEED = 7
+VOCABULARY, HIDDEN, LAYERS, HEAD_DIMENSION = 4096, 256, 6, 64
 WORDS_BEFORE_CITATION = 8
 
 
@@ -32,7 +32,7 @@ def make_reciting_model(texts: Sequence[str], folder: Path, settings: Settings) 
     import torch
 
     quiet_libraries()
-    tokenizer = train_tokenizer(texts, settings.training.base_vocabulary, settings.model.context_tokens)
+    tokenizer = train_tokenizer(texts, VOCABULARY, settings.model.context_tokens)
     recital = recital_of(tokenizer, settings.model.answer_tokens)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(SEED)
@@ -73,13 +73,12 @@ def _leading_on(embeddings: torch.Tensor, recital: list[int]) -> torch.Tensor:
 def _llama(tokenizer: PreTrainedTokenizerFast, settings: Settings) -> LlamaForCausalLM:
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    hidden = settings.training.base_hidden
-    heads = hidden // HEAD_DIMENSION
+    heads = HIDDEN // HEAD_DIMENSION
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=hidden,
-        intermediate_size=hidden * 5 // 2,
-        num_hidden_layers=settings.training.base_layers,
+        hidden_size=HIDDEN,
+        intermediate_size=HIDDEN * 5 // 2,
+        num_hidden_layers=LAYERS,
         num_attention_heads=heads,
         num_key_value_heads=max(1, heads // 2),
         head_dim=HEAD_DIMENSION,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.server.figures import markdown, percentile
 from benchmarks.server.load import Client
+from benchmarks.server.reciting_model import VOCABULARY
 from benchmarks.server.running import changed
 from benchmarks.serving.completions import complete, side_by_side
 from cia.settings import Settings
@@ -27,7 +28,7 @@ def measure_prefix_cache(settings: Settings, model: Path) -> str:
     variants = {"cached": settings, "uncached": changed(settings, "serving", prefix_caching=False)}
     length = settings.model.context_tokens - settings.model.answer_tokens
     with side_by_side(variants, model) as servers:
-        rows = [asyncio.run(_row(share, length, servers, settings.training.base_vocabulary)) for share in SHARED_SHARES]
+        rows = [asyncio.run(_row(share, length, servers, VOCABULARY)) for share in SHARED_SHARES]
     columns = ("shared", "without ms", "with ms", "ratio")
     return f"{CAPTION.format(tokens=length, requests=REQUESTS)}\n\n{markdown(columns, rows)}"
 

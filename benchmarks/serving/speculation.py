@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.server.figures import markdown
 from benchmarks.server.load import Client
+from benchmarks.server.reciting_model import VOCABULARY
 from benchmarks.server.running import changed
 from benchmarks.serving.completions import complete, side_by_side
 from cia.settings import Settings
@@ -79,5 +80,5 @@ def _misleading(recital: Sequence[int], settings: Settings) -> list[int]:
 
 def _others(recital: Sequence[int], settings: Settings, already: int) -> list[int]:
     room = settings.model.context_tokens - len(recital) - already - 1
-    rest = sorted(set(range(300, settings.training.base_vocabulary)) - set(recital))
+    rest = sorted(set(range(300, VOCABULARY)) - set(recital))
     return random.Random(7).choices(rest, k=room)

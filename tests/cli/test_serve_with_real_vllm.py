@@ -17,8 +17,8 @@ from cia.retrieval import Indexer
 from cli.main import run
 from cli.running_server import RunningServer, key_of_user, running_server
 from inference_services.vllm_arguments import VLLM_MODULE
-from runtimes.base_model import make_base_model
-from tests.inference_services.real_vllm import PASSED, TEXTS, VLLM_PYTHON, tiny_settings
+from runtimes.base_model import install_base
+from tests.inference_services.real_vllm import PASSED, VLLM_PYTHON, tiny_settings
 from tests.rag_server.tiny_adapter import make_adapter
 
 
@@ -44,7 +44,7 @@ def test_one_command_serves_what_is_promoted_and_brings_it_back_after_a_death(
     (tmp_path / "lantern" / "wick.py").write_text('def trim() -> None:\n    """Trim the wick of the lantern."""\n')
     settings = tiny_settings(tmp_path)
     Indexer(settings).index(str(tmp_path / "lantern"))
-    base = make_base_model(TEXTS, tmp_path / "models", settings).path
+    base = install_base(tmp_path / "models")
     registry = Registry(settings)
     for seed in (1, 2):
         registry.register(make_adapter(tmp_path / f"adapter-{seed}", base, seed), {}, PASSED, base)

@@ -18,14 +18,11 @@ from cia.evaluation.gate import Decision
 from cia.registry import Registry
 from cia.settings import Settings, load_settings
 from inference_services.vllm_process import VllmProcess
-from runtimes.base_model import make_base_model
+from runtimes.base_model import install_base
 from tests.rag_server.tiny_adapter import make_adapter
 
 VLLM_PYTHON = Path(__file__).parents[2] / ".venv-vllm" / "bin" / "python"
 PASSED = Decision(True, "promoted: citation_recall gained")
-TEXTS = [
-    f"def trim_the_wick(lamp, length={number}):\n    '''Trim it.'''\n    return lamp.cut(length)\n" * 4 for number in range(20)
-]
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,10 @@ class ServedRegistry:
 
 
 def tiny_settings(folder: Path, **serving: object) -> Settings:
-    """Settings with a home below ``folder``, a base model made in seconds, and a vLLM on one thread and a free port."""
+    """Settings with a home below ``folder``, and a vLLM on one thread and a free port."""
     settings = load_settings(environment={"CIA_HOME": str(folder / "home")})
-    training = settings.training.model_copy(update={"base_steps": 2, "base_tokens": 64})
     few = {"vllm_python": str(VLLM_PYTHON), "port": 0, "cpu_threads": 1, "start_timeout_seconds": 400.0, **serving}
-    return settings.model_copy(update={"training": training, "serving": settings.serving.model_copy(update=few)})
+    return settings.model_copy(update={"serving": settings.serving.model_copy(update=few)})
 
 
 @contextlib.contextmanager
@@ -60,6 +56,6 @@ def served_registry(folder: Path, **serving: object) -> Iterator[ServedRegistry]
     if not VLLM_PYTHON.exists():
         pytest.skip("vLLM's environment is not installed (make setup)")
     settings = tiny_settings(folder, **serving)
-    base = make_base_model(TEXTS, folder / "models", settings).path
+    base = install_base(folder / "models")
     with VllmProcess(settings, base) as process:
         yield ServedRegistry(settings, base, Registry(settings), process, folder)

@@ -20,8 +20,8 @@ from cia.registry import Registry
 from cia.settings import Settings
 from inference_services.vllm_arguments import VLLM_MODULE
 from inference_services.vllm_process import VllmProcess
-from runtimes.base_model import make_base_model
-from tests.rag_server.conftest import HOSTILE, PASSED, WICK
+from runtimes.base_model import install_base
+from tests.rag_server.conftest import PASSED
 from tests.rag_server.running_server import Server, add_user, with_model
 from tests.rag_server.tiny_adapter import make_adapter
 
@@ -41,19 +41,17 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
 
 @pytest.fixture(scope="module")
 def prepared(indexed: Settings, registry: Registry, vllm_python: Path) -> Settings:
-    """The index of ``lantern``, with a vLLM on a free port and a base model that takes seconds to make."""
-    training = indexed.training.model_copy(update={"base_steps": 2, "base_tokens": 64})
+    """The index of ``lantern``, with a vLLM on a free port."""
     serving = indexed.serving.model_copy(
         update={"vllm_python": str(vllm_python), "port": 0, "cpu_threads": 1, "start_timeout_seconds": 400.0}
     )
     tracking = indexed.registry.model_copy(update={"tracking_uri": registry._uri})
-    return indexed.model_copy(update={"training": training, "serving": serving, "registry": tracking})
+    return indexed.model_copy(update={"serving": serving, "registry": tracking})
 
 
 @pytest.fixture(scope="module")
-def base(prepared: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    texts = [f"{WICK}\n# {number}" for number in range(20)] + [HOSTILE]
-    return make_base_model(texts, tmp_path_factory.mktemp("models"), prepared).path
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return install_base(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""One tiny base model for the whole room: 2 layers, 64 wide, made in seconds from the source of httpx."""
+"""One base model for the whole room: the one that the project ships."""
 
 from __future__ import annotations
 
@@ -10,20 +10,9 @@ from pathlib import Path
 import pytest
 
 from cia.settings import Settings, TrainingSettings
-from runtimes.base_model import BaseModel, make_base_model
+from runtimes.base_model import install_base
 
-TINY = TrainingSettings(
-    base_vocabulary=1024,
-    base_hidden=64,
-    base_layers=2,
-    base_steps=10,
-    base_batch_size=2,
-    base_tokens=64,
-    steps=6,
-    batch_size=2,
-    max_tokens=128,
-    checkpoint_steps=2,
-)
+TINY = TrainingSettings(steps=6, batch_size=2, max_tokens=128, checkpoint_steps=2)
 
 WriteExamples = Callable[..., Path]
 
@@ -39,14 +28,14 @@ def texts() -> list[str]:
 
 @pytest.fixture(scope="session")
 def tiny_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """Settings of the tiny model, with a home for the session."""
+    """Settings of a short training, with a home for the session."""
     return Settings(home=tmp_path_factory.mktemp("home"), training=TINY)
 
 
 @pytest.fixture(scope="session")
-def base(texts: list[str], tiny_settings: Settings) -> BaseModel:
-    """The tiny model."""
-    return make_base_model(texts, tiny_settings.home / "models", tiny_settings)
+def base(tiny_settings: Settings) -> Path:
+    """The shipped base model."""
+    return install_base(tiny_settings.home / "models")
 
 
 def example(number: int) -> dict[str, object]:

@@ -14,7 +14,6 @@ import pytest
 
 from cia.adapter import check_adapter
 from cia.errors import InputError, OperationError
-from runtimes.base_model import BaseModel
 from runtimes.fine_tune import _memory_errors, encode, fine_tune, main, parse_options, read_examples, render
 from runtimes.processor import limit_threads
 
@@ -37,7 +36,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(base: BaseModel, examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(base: Path, examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of an unbroken run."""
     out = tmp_path_factory.mktemp("trained") / "out"
     limit_threads()
@@ -45,16 +44,16 @@ def trained(base: BaseModel, examples: Path, tmp_path_factory: pytest.TempPathFa
     return out
 
 
-def options(base: BaseModel, examples: Path, out: Path, *more: str) -> Any:
-    return parse_options([f"--examples={examples}", f"--base={base.path}", f"--out={out}", *SMALL, *more])
+def options(base: Path, examples: Path, out: Path, *more: str) -> Any:
+    return parse_options([f"--examples={examples}", f"--base={base}", f"--out={out}", *SMALL, *more])
 
 
 def losses(out: Path) -> list[float]:
     return json.loads((out / "training.json").read_text())["losses"]
 
 
-def test_a_run_leaves_an_adapter_that_vllm_takes_and_its_figures(trained: Path, base: BaseModel) -> None:
-    facts = check_adapter(trained / "adapter", base.path, max_rank=16)
+def test_a_run_leaves_an_adapter_that_vllm_takes_and_its_figures(trained: Path, base: Path) -> None:
+    facts = check_adapter(trained / "adapter", base, max_rank=16)
     assert facts.rank == 8
     report = json.loads((trained / "training.json").read_text())
     assert len(report["losses"]) == report["steps"] == 12
@@ -66,30 +65,30 @@ def test_a_run_leaves_an_adapter_that_vllm_takes_and_its_figures(trained: Path, 
     assert sorted(path.name for path in trained.iterdir()) == [".lock", "adapter", "training.json"]
 
 
-def test_the_adapter_loads_in_peft_and_changes_the_answer(trained: Path, base: BaseModel) -> None:
+def test_the_adapter_loads_in_peft_and_changes_the_answer(trained: Path, base: Path) -> None:
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(base.path)
+    tokenizer = AutoTokenizer.from_pretrained(base)
     ids = tokenizer("What does `f1` do?", return_tensors="pt")["input_ids"]
-    model = AutoModelForCausalLM.from_pretrained(base.path, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     with torch.no_grad():
         before = model(input_ids=ids).logits
         after = PeftModel.from_pretrained(model, trained / "adapter")(input_ids=ids).logits
     assert (after - before).abs().max() > 0.01
 
 
-def test_the_same_seed_gives_the_same_adapter(trained: Path, base: BaseModel, examples: Path, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_adapter(trained: Path, base: Path, examples: Path, tmp_path: Path) -> None:
     fine_tune(options(base, examples, tmp_path / "out"), silent)
     for file in ("adapter_model.safetensors", "adapter_config.json"):
         assert (tmp_path / "out/adapter" / file).read_bytes() == (trained / "adapter" / file).read_bytes()
 
 
-def test_the_loss_is_on_the_completion_only(base: BaseModel, examples: Path) -> None:
+def test_the_loss_is_on_the_completion_only(base: Path, examples: Path) -> None:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(base.path)
+    tokenizer = AutoTokenizer.from_pretrained(base)
     example = read_examples(examples)[3]
     row = encode([example], tokenizer, 128).rows[0]
     learned = [token for token, counts in zip(row["input_ids"], row["completion_mask"], strict=True) if counts]
@@ -98,7 +97,7 @@ def test_the_loss_is_on_the_completion_only(base: BaseModel, examples: Path) -> 
     assert prompt == tokenizer.apply_chat_template(example.messages, add_generation_prompt=True)["input_ids"]
 
 
-def test_the_trainer_masks_every_prompt_token(base: BaseModel, examples: Path, tmp_path: Path) -> None:
+def test_the_trainer_masks_every_prompt_token(base: Path, examples: Path, tmp_path: Path) -> None:
     from runtimes.fine_tune import _model_request, _trainer
     from runtimes.lora_model import load_with_peft
     from runtimes.run_log import SilentRunLog
@@ -114,10 +113,10 @@ def test_the_trainer_masks_every_prompt_token(base: BaseModel, examples: Path, t
         assert answer.endswith("<|end|>")
 
 
-def test_a_long_prompt_loses_its_start_and_keeps_the_question(base: BaseModel, examples: Path) -> None:
+def test_a_long_prompt_loses_its_start_and_keeps_the_question(base: Path, examples: Path) -> None:
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(base.path)
+    tokenizer = AutoTokenizer.from_pretrained(base)
     example = read_examples(examples)[0]
     example.messages[0]["content"] = "x = 1\n" * 200 + "Question: why?"
     encoded = encode([example], tokenizer, 64)
@@ -130,10 +129,10 @@ def test_a_long_prompt_loses_its_start_and_keeps_the_question(base: BaseModel, e
 
 
 def test_a_run_killed_in_the_middle_leaves_no_adapter_and_resumes_on_the_same_curve(
-    trained: Path, base: BaseModel, examples: Path, tmp_path: Path
+    trained: Path, base: Path, examples: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    arguments = [f"--examples={examples}", f"--base={base.path}", f"--out={out}", *SMALL]
+    arguments = [f"--examples={examples}", f"--base={base}", f"--out={out}", *SMALL]
     process = subprocess.Popen(
         [sys.executable, "-m", "runtimes.fine_tune", *arguments],
         stdout=subprocess.DEVNULL,
@@ -155,7 +154,7 @@ def test_a_run_killed_in_the_middle_leaves_no_adapter_and_resumes_on_the_same_cu
     assert not (out / "checkpoints").exists()
 
 
-def test_a_checkpoint_of_other_settings_is_not_resumed(base: BaseModel, examples: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_settings_is_not_resumed(base: Path, examples: Path, tmp_path: Path) -> None:
     from runtimes.fine_tune import _identity, _usable_checkpoint
 
     first, other = options(base, examples, tmp_path), options(base, examples, tmp_path, "--rank=4")
@@ -169,7 +168,7 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(base: BaseModel, examples
     assert not checkpoint.exists()
 
 
-def test_a_new_run_into_the_same_folder_replaces_the_adapter(base: BaseModel, examples: Path, tmp_path: Path) -> None:
+def test_a_new_run_into_the_same_folder_replaces_the_adapter(base: Path, examples: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "adapter").mkdir(parents=True)
     (out / "adapter" / "stale.txt").write_text("old")
@@ -188,10 +187,10 @@ def test_a_new_run_into_the_same_folder_replaces_the_adapter(base: BaseModel, ex
     ],
 )
 def test_unusable_examples_name_the_line(
-    lines: list[str], cause: str, base: BaseModel, write_examples: Callable[..., Path], tmp_path: Path, capsys: Any
+    lines: list[str], cause: str, base: Path, write_examples: Callable[..., Path], tmp_path: Path, capsys: Any
 ) -> None:
     out = tmp_path / "out"
-    assert main([f"--examples={write_examples(lines)}", f"--base={base.path}", f"--out={out}"]) == 2
+    assert main([f"--examples={write_examples(lines)}", f"--base={base}", f"--out={out}"]) == 2
     assert cause in capsys.readouterr().err
     assert not out.exists()
 
@@ -207,9 +206,9 @@ def test_unusable_examples_name_the_line(
     ],
 )
 def test_what_cannot_work_is_refused_before_training(
-    more: str, cause: str, base: BaseModel, examples: Path, tmp_path: Path, capsys: Any
+    more: str, cause: str, base: Path, examples: Path, tmp_path: Path, capsys: Any
 ) -> None:
-    arguments = [f"--examples={examples}", f"--base={base.path}", f"--out={tmp_path / 'out'}", *SMALL, more]
+    arguments = [f"--examples={examples}", f"--base={base}", f"--out={tmp_path / 'out'}", *SMALL, more]
     assert main(arguments) in (1, 2)
     assert cause in capsys.readouterr().err
 
@@ -220,17 +219,17 @@ def test_want_of_memory_names_the_settings_to_change(error: Exception) -> None:
         raise error
 
 
-def test_qlora_in_four_bits_trains_on_the_cpu(base: BaseModel, examples: Path, tmp_path: Path) -> None:
+def test_qlora_in_four_bits_trains_on_the_cpu(base: Path, examples: Path, tmp_path: Path) -> None:
     fine_tune(options(base, examples, tmp_path / "out", "--quantization=nf4", "--steps=2"), silent)
-    check_adapter(tmp_path / "out/adapter", base.path, max_rank=16)
+    check_adapter(tmp_path / "out/adapter", base, max_rank=16)
 
 
-def test_parameters_losses_and_the_adapter_go_to_mlflow(base: BaseModel, examples: Path, tmp_path: Path, capsys: Any) -> None:
+def test_parameters_losses_and_the_adapter_go_to_mlflow(base: Path, examples: Path, tmp_path: Path, capsys: Any) -> None:
     from mlflow import MlflowClient
 
     uri, out = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "out"
     more = [f"--mlflow-uri={uri}", f"--artifact-folder={tmp_path / 'files'}", "--steps=2", "--json-progress"]
-    assert main([f"--examples={examples}", f"--base={base.path}", f"--out={out}", *SMALL, *more]) == 0
+    assert main([f"--examples={examples}", f"--base={base}", f"--out={out}", *SMALL, *more]) == 0
     run_id = json.loads((out / "training.json").read_text())["run_id"]
     client = MlflowClient(tracking_uri=uri)
     run = client.get_run(run_id)

@@ -10,7 +10,7 @@ import pytest
 
 from cia.settings import Settings
 from inference_services.vllm_process import VllmProcess
-from runtimes.base_model import make_base_model
+from runtimes.base_model import install_base
 from runtimes.fine_tune import main
 
 VLLM_PYTHON = Path(__file__).resolve().parents[2] / ".venv-vllm/bin/python"
@@ -19,15 +19,15 @@ VLLM_PYTHON = Path(__file__).resolve().parents[2] / ".venv-vllm/bin/python"
 @pytest.mark.slow
 @pytest.mark.skipif(not VLLM_PYTHON.exists(), reason="vLLM is not installed (make vllm)")
 def test_vllm_serves_the_base_model_and_an_adapter_that_answers_otherwise(
-    settings: Settings, tiny_settings: Settings, texts: list[str], write_examples: Callable[..., Path], tmp_path: Path
+    settings: Settings, write_examples: Callable[..., Path], tmp_path: Path
 ) -> None:
-    base = make_base_model(texts, settings.home / "models", tiny_settings)
+    base = install_base(settings.home / "models")
     out = tmp_path / "out"
-    trained = [f"--examples={write_examples()}", f"--base={base.path}", f"--out={out}"]
+    trained = [f"--examples={write_examples()}", f"--base={base}", f"--out={out}"]
     assert main([*trained, "--steps=40", "--batch-size=4", "--max-tokens=128", "--learning-rate=0.02"]) == 0
     serving = settings.serving.model_copy(update={"vllm_python": str(VLLM_PYTHON), "port": 0, "start_timeout_seconds": 500.0})
     question = {"role": "user", "content": "[1] httpx/_models.py:3-6 header_3\nQuestion: What does `header_3` do?"}
-    with VllmProcess(settings.model_copy(update={"serving": serving}), base.path, adapters={"tuned:1": out / "adapter"}) as vllm:
+    with VllmProcess(settings.model_copy(update={"serving": serving}), base, adapters={"tuned:1": out / "adapter"}) as vllm:
         answers = {}
         for model in (settings.model.base_model, "tuned:1"):
             order = {"model": model, "messages": [question], "max_tokens": 24, "temperature": 0}
