@@ -66,6 +66,9 @@ class RetrievalSettings(Section):
     candidates: int = Field(default=120, gt=0, description="Hits taken from each vector before ranking.")
 
 
+AnswerForm = Literal["choice", "prose"]
+
+
 class ModelSettings(Section):
     """The language model behind the answers, at an OpenAI-compatible address."""
 
@@ -74,6 +77,9 @@ class ModelSettings(Section):
     api_key_variable: str = Field(default="CIA_MODEL_API_KEY", description="Variable with the API key, if it wants one.")
     context_tokens: int = Field(default=1024, gt=0, description="The model's window: prompt plus answer.")
     answer_tokens: int = Field(default=160, gt=0, description="The longest answer.")
+    form: AnswerForm = Field(
+        default="choice", description="choice: it picks the place, the code writes the sentence; prose: it writes (1B and more)."
+    )
     timeout_seconds: float = Field(default=30.0, gt=0, description="After this and one retry the answer is extractive.")
 
 
@@ -82,7 +88,7 @@ class AnsweringSettings(Section):
 
     context_chunks: int = Field(default=5, gt=0, le=50, description="Chunks shown to the model, best first.")
     use_base_model: bool = Field(
-        default=False, description="Let the base model answer when no adapter is in Production; otherwise extractive."
+        default=True, description="Let the base model answer when no adapter is in Production; otherwise extractive."
     )
 
 
@@ -153,7 +159,7 @@ class TrainingSettings(Section):
 class EvaluationSettings(Section):
     """Scoring and the promotion gate."""
 
-    questions: int = Field(default=40, gt=0, description="Evaluation questions a run, at most.")
+    questions: int = Field(default=150, gt=0, description="Evaluation questions a run, at most.")
     minimum_questions: int = Field(default=20, gt=0, description="Fewer are too few to tell: nothing is promoted.")
     judge: str = Field(default="offline", description="'offline', or the base URL of an OpenAI-compatible judge.")
     judge_model: str = Field(default="judge", description="Model name at that address.")
@@ -161,9 +167,15 @@ class EvaluationSettings(Section):
     judge_timeout_seconds: float = Field(default=60.0, gt=0, description="For one verdict; three tries, then it is a fail.")
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of the bootstrap interval.")
     gain_metrics: list[str] = Field(
-        default=["citation_recall", "faithfulness"], description="The interval's lower end must be above 0 on one of these."
+        default=["right_line_rate", "citation_recall"],
+        min_length=1,
+        description="The interval's lower end must be above 0 on one of these.",
     )
-    tolerance: float = Field(default=0.02, ge=0, description="No other metric's mean may fall by more than this.")
+    default_tolerance: float = Field(default=0.02, ge=0, description="No other metric's mean may fall by more than this.")
+    tolerance: dict[str, float] = Field(
+        default={"abstention": 0.03, "answer_relevancy": 0.05, "citation_precision": 0.05},
+        description="The same for single metrics.",
+    )
     minimum: dict[str, float] = Field(
         default={"faithfulness": 0.5, "answer_relevancy": 0.5}, description="Floors below which nothing is promoted."
     )

@@ -186,7 +186,7 @@ class Assistant:
             return turn
         chosen = turn.response.results[: self.settings.answering.context_chunks]
         budget = Budget(int(self._budget.tokens * share), self._budget.count)
-        return replace(turn, prompt=build_prompt(turn.question, chosen, budget))
+        return replace(turn, prompt=build_prompt(turn.question, chosen, budget, self.settings.model.form))
 
     def _answer(self, turn: _Turn, config: RunnableConfig | None = None) -> Iterator[Event]:
         if not turn.evidence.answerable:
@@ -222,9 +222,8 @@ class Assistant:
         reading = LiveText(turn.prompt.context, self._line_count)
         told = TokenCount(turn.prompt, self._budget.count)
         try:
-            for piece in self._pieces(turn, config, temperature):
-                told.add(piece)
-                if (text := reading.add(str(piece.text))) and live:
+            for said in self._texts(turn, config, temperature, told):
+                if (text := reading.add(said)) and live:
                     yield Text(text)
         except Exception as error:  # whatever a neighbour does, the question is answered
             why = f"the model at {self.settings.model.base_url} failed: {_in_a_line(error)}"
@@ -238,12 +237,24 @@ class Assistant:
             yield Text(rest)
         return _Said(checked, told.usage)
 
+    def _texts(self, turn: _Turn, config: RunnableConfig | None, temperature: float, told: TokenCount) -> Iterator[str]:
+        """Yield what the model says, as it says it; of a choice, what it stands for, once it is made."""
+        chosen = ""
+        for piece in self._pieces(turn, config, temperature):
+            told.add(piece)
+            if turn.prompt.choices:
+                chosen += str(piece.text)
+            else:
+                yield str(piece.text)
+        if turn.prompt.choices:
+            yield turn.prompt.read(chosen)
+
     def _pieces(self, turn: _Turn, config: RunnableConfig | None, temperature: float) -> Iterator[AIMessage]:
         model = self._model()
         assert model is not None
         # Without an output parser: a chain of two reads its first to the end when it is closed, so that a model would go on
         # writing for a reader who has left.
-        speaking = model.bind(model=turn.model, temperature=temperature)
+        speaking = model.bind(model=turn.model, temperature=temperature, **turn.prompt.restriction)
         deadline = time.monotonic() + self.settings.model.timeout_seconds
         for piece in speaking.stream(turn.prompt.messages, config):
             yield piece

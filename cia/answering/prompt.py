@@ -1,9 +1,12 @@
-"""The one prompt: what the model is shown when it answers, when it is trained and when it is scored.
+"""The one prompt: what the model is shown when it answers, when it is trained and when it is scored. It has two forms.
 
-A prompt is a short system message (the small model's window is about a thousand tokens) and one user message: the excerpts,
-numbered, each in a fence, then the question. The code is data. Three things keep it so: the fence is longer than
-any run of backticks in the text, marks that a chat template would read as the end of a turn are spelled apart, and the
-system message says what a fence means.
+In prose, for models that write: a short system message (a window may be a thousand tokens) and one user message with the
+excerpts, numbered, each in a fence, then the question. The code is data. Three things keep it so: the fence is longer than any
+run of backticks in the text, marks that a chat template would read as the end of a turn are spelled apart, and the system
+message says what a fence means.
+
+By choice, for a small model, it is a card for each excerpt and the question, and the model says one excerpt's number or declines:
+the server allows no other text. The code writes the sentence about the chosen place, so nothing in it is made up.
 """
 
 from __future__ import annotations
@@ -13,9 +16,12 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from cia.answering.cards import card, cards_message
+from cia.answering.sentences import sentence_about
 from cia.retrieval.result import SearchResult
-from cia.settings import ModelSettings
+from cia.settings import AnswerForm, ModelSettings
 
 ABSTENTION = "The indexed code does not answer this."
 """The one sentence with which a model, or the assistant itself, declines."""
@@ -62,19 +68,38 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The messages, and the context as it is shown in them: what ``[n]`` means and all that may be cited."""
+    """The messages, and the context as it is shown in them: what ``[n]`` means and all that may be cited.
+
+    ``choices`` are all that the model may say; empty for prose.
+    """
 
     messages: list[dict[str, str]]
     context: tuple[SearchResult, ...]
+    choices: tuple[str, ...] = ()
+    question: str = ""
+
+    @property
+    def restriction(self) -> dict[str, Any]:
+        """What a LangChain chat model is bound with, so that vLLM allows nothing but ``choices``; empty for prose."""
+        return {"extra_body": {"structured_outputs": {"choice": list(self.choices)}}} if self.choices else {}
+
+    def read(self, written: str) -> str:
+        """Return the text that ``written`` stands for: of a chosen number, the sentence about that place, which it cites."""
+        chosen = written.strip()
+        if chosen not in self.choices or chosen == ABSTENTION:
+            return written
+        return f"{sentence_about(self.question, self.context[self.choices.index(chosen)])} {chosen}"
 
 
-def build_prompt(question: str, context: Sequence[SearchResult], budget: Budget) -> Prompt:
+def build_prompt(question: str, context: Sequence[SearchResult], budget: Budget, form: AnswerForm = "prose") -> Prompt:
     """Return the prompt for ``question`` with as much of ``context`` (best first) as ``budget`` holds.
 
     A chunk that does not fit is cut to its first lines, kept exact, and its range shrinks to them; one of which nothing
     worth showing fits is left out. A question that would take more than half of the budget is cut short.
     """
     question = _within(_harmless(question), budget.count, budget.tokens // 2)
+    if form == "choice":
+        return _build_choice(question, context, budget)
     frame = budget.count(SYSTEM) + budget.count(_question_part(question)) + 3 * TURN_TOKENS
     shown = _pack(context, budget.tokens - frame, budget.count)
     excerpts = "\n\n".join(_excerpt(number, chunk) for number, chunk in enumerate(shown, start=1))
@@ -82,12 +107,21 @@ def build_prompt(question: str, context: Sequence[SearchResult], budget: Budget)
         {"role": "system", "content": SYSTEM},
         {"role": "user", "content": f"{excerpts}\n\n{_question_part(question)}" if shown else _question_part(question)},
     ]
-    return Prompt(messages, shown)
+    return Prompt(messages, shown, question=question)
 
 
 def build_messages(question: str, context: Sequence[SearchResult], budget: Budget) -> list[dict[str, str]]:
     """Return only the messages of ``build_prompt``."""
     return build_prompt(question, context, budget).messages
+
+
+def _build_choice(question: str, context: Sequence[SearchResult], budget: Budget) -> Prompt:
+    cards = [_harmless(card(result, question)) for result in context]
+    while cards and budget.count(cards_message(question, cards)) + 2 * TURN_TOKENS > budget.tokens:
+        cards.pop()
+    numbers = tuple(f"[{number}]" for number in range(1, len(cards) + 1))
+    messages = [{"role": "user", "content": cards_message(question, cards)}]
+    return Prompt(messages, tuple(context[: len(cards)]), (*numbers, ABSTENTION), question)
 
 
 def fenced(text: str, language: str) -> str:

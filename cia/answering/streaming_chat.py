@@ -33,7 +33,8 @@ class ModelServerError(Exception):
 
 
 class StreamingChat(BaseChatModel):
-    """Chat completions of the server at ``base_url``. ``bind(model=..., temperature=...)`` sets those of one request.
+    """Chat completions of the server at ``base_url``. ``bind(model=..., temperature=..., extra_body=...)`` sets those of
+    one request.
 
     Raises ModelServerError, and httpx's own errors when the server is away or takes longer than ``read_seconds`` for a piece.
     """
@@ -83,7 +84,8 @@ class StreamingChat(BaseChatModel):
             "max_completion_tokens": self.max_completion_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
-        } | ({"stop": stop} if stop else {})
+        }
+        body |= ({"stop": stop} if stop else {}) | kwargs.get("extra_body", {})
         with self._client.stream("POST", f"{self.base_url.rstrip('/')}/chat/completions", json=body) as reply:
             if reply.status_code != httpx.codes.OK:
                 raise ModelServerError(_explanation(reply), reply.status_code)

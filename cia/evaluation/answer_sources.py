@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cia.answering.answer import Answer
 from cia.answering.citations import check
@@ -15,6 +15,9 @@ from cia.answering.prompt import Budget, Prompt, build_prompt, estimate_tokens
 from cia.errors import OperationError, UnavailableError
 from cia.retrieval.result import SearchResult
 from cia.settings import Settings
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
 
 BATCH = 4
 """Questions generated together; more would need much memory for long contexts and gain little on a CPU."""
@@ -68,7 +71,7 @@ class TransformersAnswers:
         """Return the model's answers, their citations checked. Raises OperationError when the model cannot be loaded."""
         tokenizer, model = self._loaded = self._loaded or self._load()
         budget = Budget.of(self._settings.model, lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
-        prompts = [build_prompt(each.question, each.context, budget) for each in asked]
+        prompts = [build_prompt(each.question, each.context, budget, self._settings.model.form) for each in asked]
         texts: list[str] = []
         for start in range(0, len(prompts), BATCH):
             texts += self._generate(tokenizer, model, prompts[start : start + BATCH])
@@ -98,14 +101,31 @@ class TransformersAnswers:
         written = [tokenizer.apply_chat_template(p.messages, tokenize=False, add_generation_prompt=True) for p in prompts]
         inputs = tokenizer(written, return_tensors="pt", padding=True, add_special_tokens=False)
         inputs.pop("token_type_ids", None)
+        start = inputs["input_ids"].shape[1]
         with torch.inference_mode():
             output = model.generate(
                 **inputs,
                 max_new_tokens=self._settings.model.answer_tokens,
                 do_sample=False,
                 pad_token_id=tokenizer.pad_token_id,
+                prefix_allowed_tokens_fn=_only_choices(tokenizer, prompts, start),
             )
-        return list(tokenizer.batch_decode(output[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
+        return list(tokenizer.batch_decode(output[:, start:], skip_special_tokens=True))
+
+
+def _only_choices(tokenizer: Any, prompts: Sequence[Prompt], start: int) -> Callable[[int, Any], list[int]] | None:
+    """Which token may come next in each row, so that a choice is made as vLLM's structured output makes it; None for prose."""
+    if not any(prompt.choices for prompt in prompts):
+        return None
+    end = tokenizer.eos_token_id
+    wordings = [[[*tokenizer.encode(choice, add_special_tokens=False), end] for choice in prompt.choices] for prompt in prompts]
+
+    def allowed(row: int, tokens: Any) -> list[int]:
+        said = tokens[start:].tolist()
+        going_on = {wording[len(said)] for wording in wordings[row] if len(wording) > len(said) and wording[: len(said)] == said}
+        return sorted(going_on) or [end]
+
+    return allowed
 
 
 class OpenAIAnswers:
@@ -122,23 +142,27 @@ class OpenAIAnswers:
 
         Raises UnavailableError when the server fails: an outage is no answer, and must not be scored as a bad one.
         """
+        from langchain_core.runnables import RunnableLambda
+
         budget = Budget.of(self._settings.model, estimate_tokens)
-        prompts = [build_prompt(each.question, each.context, budget) for each in asked]
-        assert self._model is not None
-        speaking = self._model.bind(model=self.name, temperature=0.0)
+        prompts = [build_prompt(each.question, each.context, budget, self._settings.model.form) for each in asked]
         try:
-            replies = speaking.batch([prompt.messages for prompt in prompts], {"max_concurrency": BATCH})
+            replies = RunnableLambda(self._ask).batch(prompts, {"max_concurrency": BATCH})
         except Exception as error:  # httpx, openai and langchain each have their own
             why = " ".join(str(error).split())[:200]
             raise UnavailableError(f"the model at {self._base_url} failed: {why}; start it and evaluate again") from error
         texts = [reply.content if isinstance(reply.content, str) else "" for reply in replies]
         return [_spoken(each, prompt, text, self.name) for each, prompt, text in zip(asked, prompts, texts, strict=True)]
 
+    def _ask(self, prompt: Prompt) -> BaseMessage:
+        assert self._model is not None
+        return self._model.bind(model=self.name, temperature=0.0, **prompt.restriction).invoke(prompt.messages)
+
 
 def _spoken(asked: Asked, prompt: Prompt, text: str, model: str) -> Answer:
     from cia.answering.assistant import declines
 
-    checked = check(text, prompt.context)
+    checked = check(prompt.read(text), prompt.context)
     return Answer(
         checked.text,
         declines(checked.text),

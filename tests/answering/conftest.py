@@ -68,7 +68,7 @@ def shop_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
     home: Path = tmp_path_factory.mktemp("home")
-    settings = load_settings(environment={"CIA_HOME": str(home)})
+    settings = load_settings(environment={"CIA_HOME": str(home), "CIA_MODEL__FORM": "prose"})
     Indexer(settings).index(str(folder), name="shop")
     return settings
 

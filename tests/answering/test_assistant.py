@@ -91,7 +91,13 @@ def test_an_answer_is_streamed_in_checked_pieces_that_make_the_whole(shop, shop_
 
 def test_the_model_is_asked_by_the_name_that_is_in_production_now(shop, shop_settings):
     names = iter(["code-assistant:3", "code-assistant:4", None])
-    assistant = Assistant(shop_settings, shop, saying(*["Yes [1]."] * 3), model_name=lambda user: next(names))
+    may_not = shop_settings.answering.model_copy(update={"use_base_model": False})
+    assistant = Assistant(
+        shop_settings.model_copy(update={"answering": may_not}),
+        shop,
+        saying(*["Yes [1]."] * 3),
+        model_name=lambda user: next(names),
+    )
     assert [assistant.ask(QUESTION).model for _ in range(2)] == ["code-assistant:3", "code-assistant:4"]
     without = assistant.ask(QUESTION)
     assert without.mode == "extractive"

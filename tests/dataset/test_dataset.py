@@ -185,7 +185,7 @@ def test_a_password_stays_out_of_questions_answers_and_examples(built, tmp_path)
     asked = [pair for pair in pairs_of(built) if any(gold.symbol == "connect_ledger" for gold in pair.citations)]
     assert asked  # where it is may be told
     retriever = Retriever(settings)
-    shown = "".join(example.messages[1]["content"] for example in training_examples(asked, retriever, settings))
+    shown = "".join(example.messages[1]["content"] for example in training_examples(asked, retriever, in_prose(settings)))
     retriever.close()
     assert "connect_ledger" in shown
     assert "hunter2" not in shown
@@ -242,8 +242,39 @@ def test_nothing_to_ask_about_is_an_error_that_leaves_the_old_set(settings, tmp_
     assert (tmp_path / "dataset" / "train.jsonl").read_text() == "old"
 
 
+def in_prose(settings):
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"form": "prose"})})
+
+
+def test_a_choice_is_trained_on_what_serving_finds_mostly_in_its_order(built):
+    settings, directory = built
+    train = load(directory / "train.jsonl")
+    retriever = Retriever(settings)
+    examples = list(training_examples(train, retriever, settings))
+    asked = {pair.question: pair for pair in train}
+    on_top = 0
+    for example in examples:
+        pair = asked[example.messages[0]["content"].rpartition("Question: ")[2]]
+        places = example.check["places"]
+        gold = [
+            number
+            for number, place in enumerate(places, start=1)
+            if any(
+                place["file_path"] == g.file_path and place["line_start"] <= g.line_end and g.line_start <= place["line_end"]
+                for g in pair.citations
+            )
+        ]
+        assert example.completion == (f"[{gold[0]}]" if gold else ABSTENTION)
+        assert example.completion in example.check["choices"]
+        on_top += example.completion == "[1]"
+    retriever.close()
+    assert len(examples) == len(train)
+    assert len(examples) / 4 < on_top < len(examples)  # the best is mostly first, and not always
+
+
 def test_an_example_shows_the_gold_among_others_and_cites_it_by_number(built, tmp_path):
     settings, directory = built
+    settings = in_prose(settings)
     train = load(directory / "train.jsonl")
     evaluated = {citation.symbol for pair in load(directory / "evaluation.jsonl") for citation in pair.citations}
     retriever = Retriever(settings)

@@ -8,9 +8,9 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 
 from cia.chunking import Chunk
+from cia.code_facts.english import listed
 from cia.dataset.draft import Draft
 from cia.dataset.from_code.definitions import CodeBase, name_of
-from cia.dataset.from_code.english import listed
 
 TESTS = (
     "Which test covers `{symbol}`?",

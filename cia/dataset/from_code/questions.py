@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable, Iterator
 
 from cia.answering.docstring import first_sentence
-from cia.answering.extractive import what_it_is
+from cia.answering.sentences import what_it_is
 from cia.chunking import Chunk
+from cia.code_facts.english import listed, takes_and_returns, third_person
 from cia.dataset.draft import Draft
 from cia.dataset.from_code.configuration import configuration
 from cia.dataset.from_code.covering_tests import covering_tests
 from cia.dataset.from_code.definitions import CodeBase, name_of
-from cia.dataset.from_code.english import listed, parameters, third_person
 from cia.dataset.from_code.raised_errors import raised_errors
 from cia.dataset.pair import QuestionKind
 
@@ -124,16 +124,13 @@ def _what(code: CodeBase, chunk: Chunk, random_: random.Random) -> Draft | None:
 def _signature(code: CodeBase, chunk: Chunk, random_: random.Random) -> Draft | None:
     if chunk.kind != "function" or _PROPERTY.search(chunk.text):
         return None
-    read = parameters(chunk)
-    if read is None:
+    said = takes_and_returns(chunk)
+    if not said:
         if chunk.language == "python" or "(" not in chunk.signature:
             return None
         answer, content = f"The signature of `{chunk.symbol}` is `{' '.join(chunk.signature.split())}`.", chunk.signature
     else:
-        taken, returned = read
-        takes = f"takes {listed([f'`{parameter}`' for parameter in taken])}" if taken else "takes no arguments"
-        returns = "" if not returned else " and returns nothing" if returned == "None" else f" and returns `{returned}`"
-        answer, content = f"`{chunk.symbol}` {takes}{returns}.", f"{takes}{returns}"
+        answer, content = f"`{chunk.symbol}` {said}.", said
     question = random_.choice(SIGNATURE).format(symbol=chunk.symbol)
     return Draft(
         "signature", question, f"{answer} {code.place(chunk)}", chunk.symbol, (chunk,), f"{name_of(chunk.symbol)} {content}"

@@ -96,6 +96,17 @@ def parameters(chunk: Chunk) -> tuple[list[str], str] | None:
     return named, ast.unparse(function.returns) if function.returns else ""
 
 
+def takes_and_returns(chunk: Chunk) -> str:
+    """Return what follows a function's name: ``takes `url` and `timeout` and returns `Response` ``; "" if it does not say."""
+    read = parameters(chunk)
+    if read is None:
+        return ""
+    taken, returned = read
+    takes = f"takes {listed([f'`{parameter}`' for parameter in taken])}" if taken else "takes no arguments"
+    returns = "" if not returned else " and returns nothing" if returned == "None" else f" and returns `{returned}`"
+    return f"{takes}{returns}"
+
+
 def listed(items: Sequence[str]) -> str:
     """Return ``a``, ``a and b``, or ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

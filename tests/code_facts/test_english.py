@@ -1,7 +1,7 @@
 import pytest
 
 from cia.chunking import chunk_file
-from cia.dataset.from_code.english import listed, parameters, third_person
+from cia.code_facts.english import listed, parameters, third_person
 from cia.settings import ChunkingSettings
 
 
