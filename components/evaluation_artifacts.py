@@ -35,12 +35,12 @@ class Verdict:
     @property
     def markdown(self) -> str:
         """The comparison with the decision on top."""
-        return f"**{self.decision.reason}**\n\n{self.candidate.to_markdown(self.baseline)}"
+        return self.candidate.to_markdown(self.baseline, self.decision)
 
     @property
     def html(self) -> str:
-        """The comparison as one HTML file with its plot."""
-        return self.candidate.to_html(self.baseline)
+        """The same as one HTML file with its plot."""
+        return self.candidate.to_html(self.baseline, self.decision)
 
     def save(self, directory: Path) -> None:
         """Write ``candidate.json``, ``baseline.json`` and ``decision.json`` into ``directory``."""

@@ -87,7 +87,9 @@ def evaluate(
     started = time.monotonic()
     judge = judge or open_judge(settings.evaluation)
     metrics = AnswerMetrics(DeepEvalMetrics(judge))
+    asked = time.monotonic()
     answers = _answers(source, questions.questions, progress)
+    answering_seconds = time.monotonic() - asked
     rows = []
     for number, (question, answer) in enumerate(zip(questions.questions, answers, strict=True)):
         progress("judging", number, len(answers))
@@ -100,6 +102,8 @@ def evaluate(
         rows=tuple(rows),
         leaked=questions.leaked,
         seconds=round(time.monotonic() - started, 2),
+        answering_seconds=round(answering_seconds, 2),
+        tokens_per_second=getattr(source, "tokens_per_second", None),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from cia.answering.answer import Answer, Citation
-from cia.evaluation import Asked, EvaluationReport, ExtractiveAnswers, QuestionSet, decide, evaluate
+from cia.evaluation import Asked, Decision, EvaluationReport, ExtractiveAnswers, QuestionSet, decide, evaluate
 from cia.settings import EvaluationSettings, Settings
 
 Reply = Callable[[Asked], tuple[str, list[int]]]
@@ -64,7 +65,7 @@ def test_a_better_model_is_promoted(score: Callable, knowing: Reply, baseline: E
     decision = decide(candidate, baseline, EvaluationSettings())
 
     assert decision.promoted, decision.reason
-    assert decision.reason.startswith("promoted: citation_recall gained")
+    assert decision.reason.startswith("promoted: right_line_rate gained")
     assert decision.differences["citation_recall"].low > 0
     assert candidate.means["citation_recall"] == 1.0
     assert candidate.means["abstention"] == 1.0
@@ -73,7 +74,7 @@ def test_a_better_model_is_promoted(score: Callable, knowing: Reply, baseline: E
 def test_the_same_answers_again_are_no_gain(baseline: EvaluationReport) -> None:
     decision = decide(baseline, baseline, EvaluationSettings(minimum={}))
     assert not decision.promoted
-    assert decision.reason == "refused: citation_recall gained 0.000 [+0.000, +0.000], the interval includes 0"
+    assert decision.reason == "refused: right_line_rate gained 0.000 [+0.000, +0.000], the interval includes 0"
 
 
 def test_a_gain_on_a_few_questions_is_luck(
@@ -182,12 +183,57 @@ def test_floors_and_losses_refuse_in_words(score: Callable, knowing: Reply, base
     candidate = score("knowing", knowing)
     floor = decide(candidate, baseline, EvaluationSettings(minimum={"faithfulness": 0.99999}))
     assert "below its floor of 0.99999" in floor.reason or candidate.means["faithfulness"] == 1.0
-    unmeasured = decide(candidate, baseline, EvaluationSettings(minimum={"kindness": 0.1}))
-    assert unmeasured.reason == "refused: kindness is 0.000, below its floor of 0.1"
+    without = candidate.model_copy(
+        update={"rows": tuple(row.model_copy(update={"values": {**row.values, "abstention": None}}) for row in candidate.rows)}
+    )
+    unmeasured = decide(without, baseline, EvaluationSettings(minimum={"abstention": 0.1}))
+    assert unmeasured.reason == "refused: abstention is 0.000, below its floor of 0.1"
 
     # It cites perfectly and talks beside the point.
     beside = score("beside", lambda asked: (f"{knowing(asked)[0]} The weather is fine today.", knowing(asked)[1]))
     assert "fell by" in decide(beside, baseline, EvaluationSettings(minimum={})).reason
+
+
+def test_each_metric_has_a_tolerance_of_its_own(score: Callable, knowing: Reply) -> None:
+    best = score("knowing", knowing)
+    shy = score("shy", lambda asked: (ABSTAIN, []) if asked.question.endswith("`Cart.add` do?") else knowing(asked))
+    fall = best.means["abstention"] - shy.means["abstention"]
+    assert fall > 0.02
+    generous = dict.fromkeys((*shy.means,), 1.0)
+    assert "abstention fell by" in decide(shy, best, EvaluationSettings(tolerance={**generous, "abstention": 0.02})).reason
+    assert "fell by" not in decide(shy, best, EvaluationSettings(tolerance={**generous, "abstention": fall})).reason
+    assert "fell by" in decide(shy, best, EvaluationSettings(tolerance={}, default_tolerance=0.0)).reason
+
+
+@pytest.mark.parametrize(
+    "setting", [{"gain_metrics": ["kindness"]}, {"tolerance": {"kindness": 0.1}}, {"minimum": {"kindness": 0.1}}]
+)
+def test_a_setting_that_names_no_metric_is_refused(baseline: EvaluationReport, setting: dict[str, object]) -> None:
+    decision = decide(baseline, baseline, EvaluationSettings(**setting))
+    assert not decision.promoted
+    assert f"evaluation.{next(iter(setting))} names 'kindness', which is no metric; there are faithfulness" in decision.reason
+
+
+def test_a_gain_that_may_be_luck_says_how_many_questions_would_tell(
+    score: Callable, knowing: Reply, baseline: EvaluationReport
+) -> None:
+    weak = {row.question for row in baseline.rows if row.values["right_line_rate"] == 0.0}
+    few = sorted(weak)[:3]
+    known = {row.question: row for row in baseline.rows}
+
+    def reply(asked: Asked) -> tuple[str, list[int]]:
+        return knowing(asked) if asked.question in few else (known[asked.question].answer, [0, 1, 2])
+
+    reason = decide(score("a little better", reply), baseline, EvaluationSettings(minimum={}, default_tolerance=1.0)).reason
+    assert "right_line_rate gained 0.100" in reason
+    assert "30 questions cannot tell such a gain from luck, about " in reason
+
+
+def test_a_decision_reads_back_as_it_was(score: Callable, knowing: Reply, baseline: EvaluationReport) -> None:
+    decision = decide(score("knowing", knowing), baseline, EvaluationSettings())
+    assert Decision.from_json(json.loads(json.dumps(decision.as_json()))) == decision
+    assert decision.confidence == 0.975
+    assert decision.rules["faithfulness"] == "fall at most 0.02; at least 0.5"
 
 
 def test_forty_questions_are_judged_quickly(questions: QuestionSet) -> None:

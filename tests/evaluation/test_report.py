@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -8,10 +10,14 @@ import pytest
 from cia.answering.answer import Answer, Citation
 from cia.dataset.pair import GoldCitation, QuestionAnswerPair
 from cia.errors import InputError
-from cia.evaluation import EvaluationReport, ExtractiveAnswers, QuestionSet, evaluate
+from cia.evaluation import Asked, EvaluationReport, ExtractiveAnswers, QuestionSet, decide, evaluate
+from cia.evaluation.bootstrap import Interval
 from cia.evaluation.citation_metrics import citation_metrics
+from cia.evaluation.comparison import total_change
 from cia.evaluation.evaluate import choose, data_hash
-from cia.settings import Settings
+from cia.evaluation.report_plot import interval_plot
+from cia.evaluation.report_tables import changed
+from cia.settings import EvaluationSettings, Settings
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +52,78 @@ def test_the_pages_show_the_comparison(report: EvaluationReport, tmp_path: Path)
         update={"answer": "<script>alert(1)</script>\n# Heading", "values": {**row.values, "citation_recall": 0.0}}
     )
     worse = report.model_copy(update={"name": "a|b", "rows": (hostile, *report.rows[1:])})
-    worse.save(tmp_path, baseline=report)
+    decision = decide(worse, report, EvaluationSettings())
+    worse.save(tmp_path, report, decision)
 
     markdown, page = (tmp_path / "report.md").read_text(), (tmp_path / "report.html").read_text()
-    assert "| citation_recall |" in markdown
-    assert "## Got worse most" in markdown
+    assert "| citation recall |" in markdown
+    assert f"## Changed: {row.kind}\n\n### Worse" in markdown
     assert "\n# Heading" not in markdown
-    assert "<script>" not in page
+    for text in (markdown, page):
+        assert "<script>" not in text
+        assert text.index(decision.reason) < text.index("citation recall")
+        assert report.data_hash[:12] in text
+        assert report.index_fingerprint[:12] in text
+        assert "fall at most 0.02; at least 0.5" in text
     assert "<svg" in page
-    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
-        "http://creativecommons.org", ""
-    )
+    assert "http" not in page
     HTMLParser().feed(page)
-    assert worse.to_html(report) == page
+    assert worse.to_html(report, decision) == page
+
+
+def test_the_page_of_one_system_needs_no_other(report: EvaluationReport) -> None:
+    page = report.to_html()
+    assert "Evaluation of extractive" in page
+    assert "<svg" not in page
+    assert "answers that changed" not in page.lower()
+
+
+class Shy:
+    """Declines what the code answers, answers what it does not, and says how fast."""
+
+    name = "shy"
+    tokens_per_second = 41.7
+
+    def answer(self, asked: Sequence[Asked]) -> Sequence[Answer]:
+        return [Answer("It is.", False, "llm", "shy", (), {}) if "set up" in each.question else DECLINED for each in asked]
+
+
+DECLINED = Answer("The indexed code does not answer this.", True, "llm", "shy", (), {})
+
+
+def test_abstaining_is_counted_both_ways_and_speed_is_shown(questions: QuestionSet, report: EvaluationReport) -> None:
+    shy = evaluate(Shy(), questions, Settings())
+    unanswerable = sum(question.pair.kind == "unanswerable" for question in questions.questions)
+    answerable = len(questions.questions) - unanswerable
+    assert (shy.declined_though_answerable.hits, shy.declined_though_answerable.count) == (answerable, answerable)
+    assert (shy.answered_though_unanswerable.hits, shy.answered_though_unanswerable.count) == (unanswerable, unanswerable)
+    assert report.declined_though_answerable.hits == 0
+    markdown = shy.to_markdown(report)
+    assert f"| declined, though the code answers | {answerable} of {answerable} (100%) | 0 of {answerable} (0%) |" in markdown
+    assert "| tokens written a second | 42 | not counted |" in markdown
+    assert "*now, declined, though the code answers:*" in markdown
+
+
+def test_the_answers_of_each_kind_that_changed_most_are_shown_and_the_rest_counted(
+    questions: QuestionSet, report: EvaluationReport
+) -> None:
+    groups = {group.kind: group for group in changed(evaluate(Shy(), questions, Settings()), report)}
+    assert len(groups["what"].worse) == 4
+    assert groups["what"].unshown > 0
+    totals = [total_change(*pair) for pair in groups["what"].worse]
+    assert totals == sorted(totals)
+
+
+def test_the_plot_says_which_way_a_metric_went() -> None:
+    plot = interval_plot(
+        {"up": Interval(0.1, 0.05, 0.15), "down": Interval(-0.1, -0.15, -0.05), "level": Interval(0.0, -0.01, 0.02)}, "a < b"
+    )
+    assert re.findall(r'<g class="(\w+)"', plot) == ["up", "down", "level"]
+    assert "a &lt; b" in plot
+    centres = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', plot)]
+    zero = float(re.search(r'class="zero" x1="([\d.]+)"', plot).group(1))
+    assert centres[1] < zero < centres[0]
+    assert centres[2] == zero
 
 
 def pair(
