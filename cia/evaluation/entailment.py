@@ -32,6 +32,9 @@ NEGATION_WORD_SHARE = 0.25
 """A clause must hold this much of a sentence's words before a missing or extra "not" counts against the sentence."""
 
 
+CITED_LINES = re.compile(r"\[(?P<path>[^\[\]\s`]+):(?P<start>\d+)(?:-(?P<end>\d+))?\]")
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """``yes``: supported. ``no``: refuted. ``borderline``: nothing supports it. ``reason`` says why, unless supported."""
@@ -41,6 +44,24 @@ class Finding:
 
 
 SUPPORTED = Finding("yes")
+
+
+def supports(evidence: Sequence[Evidence], claim: str) -> Finding:
+    """Return whether the evidence supports ``claim``, and those lines of it that the claim itself cites are about it.
+
+    A cited place need not hold all of the claim, but it must name what the claim is about and share its words.
+    """
+    finding = entails(evidence, claim)
+    places = [match.groupdict() for match in CITED_LINES.finditer(claim)]
+    if finding.verdict != "yes" or not places:
+        return finding
+    cited = [piece for piece in evidence if any(_overlaps(piece, place) for place in places)]
+    wording = read_wording(claim)
+    subject = subject_of(wording)
+    named = [piece for piece in cited if not subject or piece.has_name(subject)]
+    if any(_share(wording.words, piece.words) >= _required(wording) for piece in named):
+        return SUPPORTED
+    return Finding("no", "the lines that it cites do not say this" if cited else "it cites lines that were not shown")
 
 
 def entails(evidence: Sequence[Evidence], claim: str) -> Finding:
@@ -55,16 +76,17 @@ def entails(evidence: Sequence[Evidence], claim: str) -> Finding:
         return Finding("borderline", f"the context does not mention {missing}")
     places = _places_about(evidence, wording)
     best = max(places, key=lambda piece: _share(wording.words, piece.words), default=None)
-    required = REQUIRED_WORD_SHARE if len(wording.words) > FEW_WORDS else REQUIRED_OF_FEW_WORDS
-    if best is None or _share(wording.words, best.words) < required:
+    if best is None or _share(wording.words, best.words) < _required(wording):
         return Finding("borderline", "the context does not say this")
-    problem = contradiction(claim, evidence) or _negation_mismatch(claim, wording, best)
+    problem = contradiction(claim, evidence)
+    if not problem and not _quotes(evidence, claim):
+        problem = _negation_mismatch(claim, wording, best)
     return Finding("no", problem) if problem else SUPPORTED
 
 
 def _missing_facts(evidence: Sequence[Evidence], wording: Wording) -> str:
     for path in wording.paths:
-        if not any(piece.is_at(path) or path in piece.text for piece in evidence):
+        if not any(piece.is_at(path) or path in piece.text or piece.has_name(path) for piece in evidence):
             return path
     for name in wording.names:
         if not any(piece.has_name(name) for piece in evidence):
@@ -79,6 +101,15 @@ def _places_about(evidence: Sequence[Evidence], wording: Wording) -> Sequence[Ev
     subject = subject_of(wording)
     # What is said of a definition must stand where that name does; whether it is a fact about it, the relations tell.
     return [piece for piece in evidence if piece.has_name(subject)] or evidence if subject else evidence
+
+
+def _required(wording: Wording) -> float:
+    return REQUIRED_WORD_SHARE if len(wording.words) > FEW_WORDS else REQUIRED_OF_FEW_WORDS
+
+
+def _overlaps(piece: Evidence, place: dict[str, str]) -> bool:
+    start = int(place["start"])
+    return piece.path == place["path"] and piece.start <= int(place["end"] or start) and start <= piece.end
 
 
 def _share(wanted: frozenset[str], present: frozenset[str]) -> float:
@@ -100,6 +131,17 @@ def _negation_mismatch(claim: str, wording: Wording, place: Evidence) -> str:
     if not close or claimed == any(NEGATION.search(clause) for clause in close):
         return ""
     return f"the code says the opposite: {' '.join(close).strip()[:80]!r}"
+
+
+def _quotes(evidence: Sequence[Evidence], claim: str) -> bool:
+    """Whether what the claim says after a colon stands word for word in one place."""
+    said = _flat(CITATION.sub("", claim).partition(": ")[2]).strip(" .")
+    return bool(said) and any(said in _flat(piece.text) for piece in evidence)
+
+
+def _flat(text: str) -> str:
+    # A docstring's ``name`` and :func:`name` are `name` in an answer.
+    return re.sub(r"(?::\w+:)?`+", "`", " ".join(text.split()))
 
 
 def _quoted(evidence: Sequence[Evidence], block: str) -> Finding:

@@ -14,7 +14,9 @@ DEFINITION = re.compile(
     r"\b(?:def|class|func|function|fn|type|interface|struct|enum|trait|const|let|var|module)\s+(?:\([^)]*\)\s*)?(\w+)"
 )
 ASSIGNMENT = re.compile(r"^\s*(\w+)\s*(?::[^=]+)?=(?!=)", re.MULTILINE)
-NEGATION = re.compile(r"\b(?:not|never|no|none|cannot|without|neither|nor|isnt|unless)\b|n't\b|!(?==|\w)", re.IGNORECASE)
+NEGATION = re.compile(
+    r"\b(?i:not|never|no|cannot|without|neither|nor|isnt|unless)\b|\bnone\b|(?i:n't)\b|!(?==|\w)"  # None is a value, no denial
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cia.evaluation.evidence import Evidence
-from cia.evaluation.wording import BACKTICKS, CITATION, FILE_PATH, NUMBER, Wording, read_wording
+from cia.evaluation.wording import BACKTICKS, CITATION, FILE_PATH, NUMBER, USES, Wording, read_wording
 
 Check = Callable[[str, str, Sequence[Evidence]], str]
 """Given the text before and after the verb, and the evidence: what is wrong, or ""."""
@@ -23,11 +23,17 @@ CLAUSE_END = re.compile(
 )
 
 
+NOTHING = re.compile(r"\s*(?:nothing|no (?:error|exception|value)s?)\b", re.IGNORECASE)
+STATEMENT = {"returned": re.compile(r"\s*(?:return|yield)\b(?! None)\s*\S"), "raised": re.compile(r"\s*(?:raise|throw)\b")}
+"""Lines of code that return or raise something."""
+
+
 def contradiction(claim: str, evidence: Sequence[Evidence]) -> str:
     """Return what is wrong with the facts that ``claim`` states, or "" when none of them is refuted by the evidence."""
     bare = CITATION.sub(lambda match: f" in {match.group()[1:-1]} " if _is_location(claim) else " ", claim)
+    bare = USES.sub("calls", bare)
     for relation in RELATIONS:
-        match = relation.verb.search(bare)
+        match = next((match for match in relation.verb.finditer(bare) if bare.count("`", 0, match.start()) % 2 == 0), None)
         if match:
             problem = relation.check(bare[: match.start()], bare[match.end() :], evidence)
             if problem:
@@ -89,6 +95,8 @@ def _on_lines(before: str, after: str, evidence: Sequence[Evidence], marker: re.
     subject = _subject(before)
     places = [piece for piece in evidence if not subject or piece.defines(subject[0])] or list(evidence)
     clause = _clause(after)
+    if NOTHING.match(clause):
+        return _something(before, evidence, what)
     wanted = [span.strip() for span in BACKTICKS.findall(clause)] or list(read_wording(clause).names)
     wanted += re.findall(r"\b(?:True|False|None)\b", BACKTICKS.sub(" ", clause))
     for value in wanted:
@@ -96,6 +104,13 @@ def _on_lines(before: str, after: str, evidence: Sequence[Evidence], marker: re.
         if not any(_near(piece.lines, marker, key) for piece in places):
             return f"`{value}` is not {what} there"
     return ""
+
+
+def _something(before: str, evidence: Sequence[Evidence], what: str) -> str:
+    names = read_wording(before).names
+    places = [piece for piece in evidence if piece.defines(names[0])] if names else evidence
+    lines = [line for piece in places if "-> None" not in piece.text for line in piece.lines if STATEMENT[what].match(line)]
+    return f"something is {what} there: {lines[0].strip()[:80]!r}" if lines else ""
 
 
 def _near(lines: Sequence[str], marker: re.Pattern[str], key: str) -> bool:

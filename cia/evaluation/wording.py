@@ -15,6 +15,8 @@ FILE_PATH = re.compile(r"(?<![\w/])[\w.\-]+(?:/[\w.\-]+)*\.(?:[A-Za-z]{1,5})\b(?
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")
 CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 SENTENCE_END = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)[\"')]*\s+(?=[A-Z`\"'(_])")
+USES = re.compile(r"\b(?:creates|instantiates|tests)(?=\s+`)")
+"""Said of something named, these are calls of it."""
 BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)]|#{1,6}|>)\s+")
 
 
@@ -38,7 +40,7 @@ FRAME_WORDS = _words(
     located find found code call calls called caller callers return returns returned returning raise raises raised throw
     throws take takes taking accept accepts parameter parameters argument arguments named name signature section passage
     outside definitions inherit inherits extends subclass default defaults live lives declared declare repository source
-    package answer question python"""
+    package answer question python nothing"""
 )
 """Words that only say what kind of fact follows; the fact itself is checked by ``cia.evaluation.relations``."""
 
@@ -120,7 +122,7 @@ def all_words(text: str) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def read_wording(sentence: str) -> Wording:
     """Return the content of a sentence without its citations. Identifiers are what stands in backticks or looks like code."""
-    text = CITATION.sub(" ", sentence)
+    text = USES.sub("calls", CITATION.sub(" ", sentence))
     paths = tuple(dict.fromkeys(path for path in FILE_PATH.findall(text) if "/" in path or not _is_attribute(path, text)))
     for path in paths:
         text = text.replace(path, " ")
