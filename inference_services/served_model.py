@@ -1,15 +1,17 @@
-"""Which base model vLLM loads: the one that is set, or the one that the registered adapters were trained on."""
+"""Which base model vLLM loads: the one that is set, the one that adapters were trained on, or the one that they will be."""
 
 from __future__ import annotations
 
-from cia.errors import OperationError
+from collections.abc import Callable
+from pathlib import Path
+
 from cia.settings import Settings
 
 
-def model_to_serve(settings: Settings) -> str:
-    """Return ``serving.model``, else the base of the adapter in Production, else of the newest version: a folder or hub name.
+def model_to_serve(settings: Settings, next_base: Callable[[], str | Path]) -> str:
+    """Return ``serving.model``, else the base of the adapter in Production, else of the newest version, else ``next_base()``.
 
-    Raises OperationError when there is none, UnavailableError when the registry that would know is away.
+    That is a folder or a hub name. Raises UnavailableError when the registry is away, and what ``next_base`` raises.
     """
     if settings.serving.model is not None:
         return settings.serving.model
@@ -17,6 +19,4 @@ def model_to_serve(settings: Settings) -> str:
 
     registry = Registry(settings)
     adapter = registry.production() or next(iter(registry.list()), None)
-    if adapter is None:
-        raise OperationError("there is no model to serve yet; `cia pipeline run` makes one, or set serving.model to a folder")
-    return adapter.base_model
+    return adapter.base_model if adapter is not None else str(next_base())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cia.durable_files import exclusive, remove_unfinished, replace_directory
 from cia.errors import InputError
+from cia.settings import Settings
 
 SHIPPED = Path(__file__).parent / "weights"
 
@@ -15,6 +16,9 @@ CHECKSUMS = "SHA256SUMS"
 """Names every file that a model is loaded from, as ``sha256sum`` writes it; the model card may change without it."""
 
 NAME = "code-assistant-base"
+
+LOCAL_BASE = "local"
+"""The value of ``training.base_model`` that means the model shipped here."""
 
 
 def shipped_base() -> Path:
@@ -40,6 +44,15 @@ def install_base(directory: Path) -> Path:
             with replace_directory(path) as staging:
                 shutil.copytree(shipped, staging, dirs_exist_ok=True, copy_function=shutil.copyfile)
     return path
+
+
+def base_to_train(settings: Settings) -> str:
+    """Return the folder or hub name of the model that adapters are trained on: ``training.base_model``, "local" being this one.
+
+    Raises as ``install_base`` does.
+    """
+    named = settings.training.base_model
+    return str(install_base(settings.home / "models")) if named == LOCAL_BASE else named
 
 
 def check_files(folder: Path) -> Path:

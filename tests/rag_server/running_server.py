@@ -26,8 +26,8 @@ UNHURRIED = {"CIA_RAG__RATE_LIMIT": "100000", "CIA_RAG__HEALTH_RATE_LIMIT": "100
 
 
 def with_model(settings: Settings, base_url: str, **changes: Any) -> Settings:
-    """The same settings with a model at ``base_url``."""
-    model = settings.model.model_copy(update={"base_url": base_url, "timeout_seconds": 5.0, **changes})
+    """The same settings with a model that writes at ``base_url``."""
+    model = settings.model.model_copy(update={"base_url": base_url, "timeout_seconds": 5.0, "form": "prose", **changes})
     answering = settings.answering.model_copy(update={"use_base_model": True})
     return settings.model_copy(update={"model": model, "answering": answering})
 

@@ -51,6 +51,7 @@ def test_a_client_that_leaves_stops_the_model(indexed: Settings, stand_in_model:
     stand_in_model.pause_seconds = 0.05
     environment = {
         "CIA_MODEL__BASE_URL": stand_in_model.base_url,
+        "CIA_MODEL__FORM": "prose",
         "CIA_ANSWERING__USE_BASE_MODEL": "true",
     }
     with served(indexed, **environment) as address:

@@ -46,6 +46,7 @@ def base_url(indexed: Settings, model: StandInModel) -> Iterator[str]:
     """A server process whose answers are in the words of the stand-in model."""
     environment = {
         "CIA_MODEL__BASE_URL": model.base_url,
+        "CIA_MODEL__FORM": "prose",
         "CIA_MODEL__TIMEOUT_SECONDS": "60",
         "CIA_ANSWERING__USE_BASE_MODEL": "true",
     }

@@ -195,6 +195,7 @@ def slow_model(indexed: Settings) -> Iterator[tuple[str, StandInModel]]:
         model.says, model.pause_seconds = "A wick is trimmed by Wick.trim [1]. " * 200, 0.05
         environment = {
             "CIA_MODEL__BASE_URL": model.base_url,
+            "CIA_MODEL__FORM": "prose",
             "CIA_MODEL__TIMEOUT_SECONDS": "60",
             "CIA_ANSWERING__USE_BASE_MODEL": "true",
         }

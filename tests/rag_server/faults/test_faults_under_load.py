@@ -96,6 +96,7 @@ def test_no_request_is_lost(indexed: Settings, model: ScriptedModel, tmp_path: P
     settings = indexed.model_copy(update={"home": tmp_path / "home"})
     environment = {
         "CIA_MODEL__BASE_URL": model.base_url,
+        "CIA_MODEL__FORM": "prose",
         "CIA_MODEL__TIMEOUT_SECONDS": "1",
         "CIA_ANSWERING__USE_BASE_MODEL": "true",
         "CIA_RAG__CONCURRENT_PER_USER": "64",

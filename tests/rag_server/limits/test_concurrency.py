@@ -23,6 +23,7 @@ def address(indexed: Settings, stand_in_model: StandInModel) -> Iterator[str]:
     stand_in_model.pause_seconds = 0.05
     environment = {
         "CIA_MODEL__BASE_URL": stand_in_model.base_url,
+        "CIA_MODEL__FORM": "prose",
         "CIA_ANSWERING__USE_BASE_MODEL": "true",
         "CIA_RAG__CONCURRENT_PER_USER": "2",
         "CIA_RAG__MAX_CONCURRENT": "3",

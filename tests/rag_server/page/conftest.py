@@ -57,6 +57,7 @@ def site(indexed: Settings, site_model: StandInModel, tmp_path_factory: pytest.T
         "CIA_ADMIN_KEY": ADMIN_KEY,
         "CIA_RAG__RATE_LIMIT": "100000",
         "CIA_MODEL__BASE_URL": site_model.base_url,
+        "CIA_MODEL__FORM": "prose",
         "CIA_ANSWERING__USE_BASE_MODEL": "true",
     }
     with served(indexed.model_copy(update={"home": home}), **variables) as address:
