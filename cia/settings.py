@@ -173,7 +173,7 @@ class EvaluationSettings(Section):
     )
     default_tolerance: float = Field(default=0.02, ge=0, description="No other metric's mean may fall by more than this.")
     tolerance: dict[str, float] = Field(
-        default={"abstention": 0.03, "answer_relevancy": 0.05, "citation_precision": 0.05},
+        default={"abstention": 0.05, "answer_relevancy": 0.05, "citation_precision": 0.05, "faithfulness": 0.03},
         description="The same for single metrics.",
     )
     minimum: dict[str, float] = Field(
