@@ -1,12 +1,13 @@
-"""The tokenizer of the small model: byte-level BPE over the indexed code, with a chat template.
+"""The tokenizer of the small model: byte-level BPE that learns words, with a chat template.
 
-Byte-level means that every text has tokens, whatever its script. Digits stay single, so that the line numbers of a citation
-are spelled the same wherever they stand.
+Byte-level means that every text has tokens, whatever its script. Merges are learnt from the words of identifiers, so that
+``parse_HTTPHeader`` has the tokens of ``parse``, ``HTTP`` and ``Header``, and a question in words meets a name in the code
+token for token. Digits stay single. ``[1]`` to ``[9]`` are tokens of their own: a choice among cards is one token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cia.errors import InputError
@@ -19,6 +20,9 @@ PAD, BEGIN, END = "<|pad|>", "<|begin|>", "<|end|>"
 
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 
+NUMBERS = tuple(f"[{number}]" for number in range(1, 10))
+"""What a card is cited by."""
+
 CHAT_TEMPLATE = (
     "{{ bos_token }}"
     "{% for message in messages %}"
@@ -28,35 +32,46 @@ CHAT_TEMPLATE = (
 )
 """``<|begin|><|user|>\\n...<|end|><|assistant|>\\n...<|end|>``."""
 
+WORDS = r" ?[A-Z]?[a-z]+| ?[A-Z]+(?![a-z])| ?\d| ?[^\sA-Za-z\d]+|\s+"
+"""What merges are learnt within: the words of a name in camel or snake case, with the blank before them.
+
+Only learnt: text is cut as llama.cpp cuts it for "starcoder" (see ``runtimes/export/gguf_file.py``), which has no pattern for
+camel case; the merges find its words all the same, since none of them crosses from a small letter to a capital.
+"""
+
 SMALLEST_VOCABULARY = 512
 """256 bytes, the special tokens, and some merges."""
 
 
-def train_tokenizer(texts: Sequence[str], vocabulary: int, context_tokens: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], vocabulary: int, context_tokens: int) -> PreTrainedTokenizerFast:
     """Return a tokenizer of at most ``vocabulary`` tokens made from ``texts``; the same texts give the same tokenizer.
 
     Raises InputError when ``vocabulary`` is too small to hold every byte.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     if vocabulary < SMALLEST_VOCABULARY:
-        raise InputError(f"training.base_vocabulary is {vocabulary}; it must be at least {SMALLEST_VOCABULARY}")
+        raise InputError(f"a vocabulary of {vocabulary} is too small; it must be at least {SMALLEST_VOCABULARY}")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [pre_tokenizers.Split(Regex(WORDS), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
-    tokenizer.decoder = decoders.ByteLevel()
     tokenizer.train_from_iterator(
         texts,
         trainers.BpeTrainer(
-            vocab_size=vocabulary,
+            vocab_size=vocabulary - len(NUMBERS),
             min_frequency=2,
             special_tokens=[PAD, BEGIN, END, *ROLES],
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
             show_progress=False,
         ),
     )
+    tokenizer.add_tokens([AddedToken(number, normalized=False) for number in NUMBERS])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BEGIN} $A", special_tokens=[(BEGIN, tokenizer.token_to_id(BEGIN))]
     )
