@@ -128,23 +128,65 @@ class DatasetSettings(Section):
     production: ProductionSettings = ProductionSettings()
 
 
+class EarlyStoppingSettings(Section):
+    """Part of the training examples is held out; the adapter whose loss on it was least is kept."""
+
+    share: float = Field(default=0.05, ge=0, lt=0.5, description="Of the examples, at most 64 are held out; 0: none.")
+    patience: int = Field(default=0, ge=0, description="Stop after so many checkpoints without a better loss; 0: never.")
+
+
+class GrpoSettings(Section):
+    """Reinforcement by rewards that can be checked: citations that resolve and cover, support, rightful abstention."""
+
+    steps: int = Field(default=30, gt=0, description="Optimiser steps.")
+    questions: int = Field(default=8, gt=0, description="Questions a step.")
+    answers: int = Field(default=8, gt=1, description="Answers sampled for each, compared with one another.")
+    learning_rate: float = Field(default=3e-4, gt=0, description="Peak learning rate.")
+    temperature: float = Field(default=1.0, gt=0, description="Of the sampled answers.")
+    beta: float = Field(default=0.0, ge=0, description="Weight of staying near the model that it starts from.")
+    answer_tokens: int = Field(default=12, gt=0, description="The longest sampled answer; an abstention must fit.")
+
+
 class TrainingSettings(Section):
     """LoRA fine-tuning."""
 
     base_model: str = Field(default="local", description="'local' is the small model shipped with this; or a path or hub name.")
+    method: Literal["sft", "grpo", "sft+grpo"] = Field(default="sft", description="Imitate, be rewarded, or one after the other.")
     quantization: Literal["none", "nf4"] = Field(default="none", description="nf4 is QLoRA (bitsandbytes).")
-    rank: int = Field(default=8, gt=0, description="LoRA rank.")
-    alpha: int = Field(default=16, gt=0, description="LoRA alpha.")
+    rank: int = Field(default=16, gt=0, description="LoRA rank.")
+    alpha: int = Field(default=32, gt=0, description="LoRA alpha.")
     target_modules: list[str] = Field(
         default=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         description="Layers that get an adapter.",
     )
-    learning_rate: float = Field(default=4e-3, gt=0, description="Peak learning rate.")
-    steps: int = Field(default=60, gt=0, description="Optimiser steps.")
-    batch_size: int = Field(default=4, gt=0, description="Sequences a step.")
-    max_tokens: int = Field(default=512, gt=0, description="Longer sequences are cut from the left of the context.")
+    learning_rate: float = Field(
+        default=1.5e-3, gt=0, description="Peak learning rate: 1.5e-3 for the small model, 2e-4 for billions."
+    )
+    warm_up: float = Field(
+        default=0.05, ge=0, lt=1, description="Share of the steps in which the rate rises; then a half cosine."
+    )
+    steps: int = Field(default=100, gt=0, description="Optimiser steps.")
+    batch_size: int = Field(default=16, gt=0, description="Sequences a step, over all processes.")
+    max_tokens: int = Field(default=640, gt=0, description="Longer sequences are cut from the left of the context.")
+    packing: Literal["none", "by_length", "packed"] = Field(
+        default="none", description="by_length: batches of one length; packed: several examples a sequence, for GPUs."
+    )
     seed: int = Field(default=7, description="Fixes initialisation and order.")
-    checkpoint_steps: int = Field(default=20, gt=0, description="Steps between the checkpoints that a killed run resumes from.")
+    checkpoint_steps: int = Field(default=25, gt=0, description="Steps between the checkpoints that a killed run resumes from.")
+    early_stopping: EarlyStoppingSettings = EarlyStoppingSettings()
+    grpo: GrpoSettings = GrpoSettings()
+    memory: Literal["auto", "laptop", "4GB", "24GB"] = Field(
+        default="auto", description="What a training may take; refused when it does not fit. auto: what the device has."
+    )
+    gradient_accumulation: int | None = Field(
+        default=None, gt=0, description="Parts of a step's batch; null: the fewest that fit."
+    )
+    gradient_checkpointing: bool | None = Field(
+        default=None, description="Compute activations twice, a third slower; null: only when it does not fit otherwise."
+    )
+    precision: Literal["auto", "bfloat16", "float32"] = Field(default="auto", description="Of matrix products.")
+    threads: int | None = Field(default=None, gt=0, description="CPU threads; null: OMP_NUM_THREADS, or one.")
+    processes: int = Field(default=1, gt=0, description="Processes on one machine (torchrun), one a GPU.")
     timeout_seconds: int = Field(default=3600, gt=10, description="A training job that runs longer is stopped.")
     backend: Literal["local", "kubeflow"] = Field(default="local", description="Run jobs as a process here, or as TrainJobs.")
     runtime: str = Field(default="code-assistant-qlora", description="ClusterTrainingRuntime of the TrainJobs.")

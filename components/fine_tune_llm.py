@@ -36,7 +36,7 @@ def fine_tune_llm(
     with Step("fine_tune_llm") as step:
         settings = settings_with(training=training)
         chosen = base or settings.training.base_model
-        tuned = train_adapter(settings, chosen, Path(train.path), Path(adapter.path), step.progress)
+        tuned = train_adapter(settings, chosen, Path(train.path), data_digest, Path(adapter.path), step.progress)
         Path(loss_curve.path).write_text(tuned.loss_plot, encoding="utf-8")
         record_metrics(metrics, tuned.metrics)
         adapter.metadata.update(

@@ -30,16 +30,16 @@ class TunedAdapter:
     summary: str
 
 
-def train_adapter(settings: Settings, base: str, train: Path, adapter: Path, progress: Progress) -> TunedAdapter:
+def train_adapter(settings: Settings, base: str, train: Path, data_hash: str, adapter: Path, progress: Progress) -> TunedAdapter:
     """Fine-tune ``base`` on ``train/examples.jsonl`` and leave the adapter in the folder ``adapter``.
 
-    ``base`` is a folder or a hub name; "local" is the small model that the project ships.
+    ``base`` is a folder or a hub name; "local" is the small model that the project ships. ``data_hash`` goes to the MLflow run.
     """
     if base == LOCAL_BASE:
         base = str(install_base(settings.home / "models"))
     examples = train / "examples.jsonl"
     out = settings.home / "training-runs" / _run_digest(settings, examples, base)
-    request = FineTuneRequest.of(settings, examples, base, out, tracking_uri(settings))
+    request = FineTuneRequest.of(settings, examples, base, out, tracking_uri(settings), data_hash)
     result = choose_trainer(settings).run(request, progress)
     with replace_directory(adapter) as staging:
         shutil.copytree(result.adapter, staging, dirs_exist_ok=True)
@@ -52,6 +52,9 @@ def train_adapter(settings: Settings, base: str, train: Path, adapter: Path, pro
         "tokens_per_second": result.tokens_per_second,
         "peak_memory_mib": result.peak_memory_mib,
     }
+    rewards = result.report["rewards"]
+    if rewards:
+        metrics |= {"first_reward": rewards[0]["reward"], "last_reward": rewards[-1]["reward"]}
     summary = f"LoRA loss {result.losses[0]:.2f} to {result.losses[-1]:.2f} in {len(result.losses)} steps"
     return TunedAdapter(base, result.run_id, metrics, _loss_plot(result), summary)
 

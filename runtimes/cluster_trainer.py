@@ -14,7 +14,7 @@ from cia.errors import OperationError, UnavailableError
 from cia.progress import Progress, silent
 from cia.settings import Settings
 from runtimes.job_output import JobOutput
-from runtimes.train_job import ENTRY_POINT, FineTuneRequest, FineTuneResult
+from runtimes.train_job import FineTuneRequest, FineTuneResult
 
 
 class ClusterTrainer:
@@ -40,8 +40,8 @@ class ClusterTrainer:
                 runtime=self._training.runtime,
                 trainer=CustomTrainerContainer(image=self._training.image),
                 options=[
-                    TrainerCommand(["python", "-m", ENTRY_POINT]),
-                    TrainerArgs(request.arguments()),
+                    TrainerCommand(["python", "-m"]),
+                    TrainerArgs(request.command()),
                     ActiveDeadlineSeconds(self._training.timeout_seconds),
                 ],
             )

@@ -11,6 +11,9 @@ from cia.progress import Progress
 LINES_KEPT = 30
 LINES_TOLD = 5
 
+NAMED = "error: "
+"""Begins the line in which the entry point names the cause."""
+
 
 class JobOutput:
     """Takes the lines of one job. A line of JSON with a ``stage`` is progress; the rest is kept for the cause."""
@@ -18,6 +21,7 @@ class JobOutput:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._last_lines: deque[str] = deque(maxlen=LINES_KEPT)
+        self._named = ""
 
     def take(self, line: str) -> None:
         """Read one line."""
@@ -29,17 +33,18 @@ class JobOutput:
                 return
             except (ValueError, KeyError):
                 pass
-        if line:
+        if line.startswith(NAMED):
+            self._named = line.removeprefix(NAMED)  # kept apart: torchrun says more about it than is kept
+        elif line:
             self._last_lines.append(line)
 
     def failure(self, job: str) -> OperationError:
         """Return the error for a job that failed: the cause that it named, or its last lines."""
-        named = [line.removeprefix("error: ") for line in self._last_lines if line.startswith("error: ")]
-        if named:
-            return OperationError(f"{job} failed: {named[-1]}")
+        if self._named:
+            return OperationError(f"{job} failed: {self._named}")
         if any(line.endswith("Killed") or " code 137 " in line for line in self._last_lines):
             return OperationError(
                 f"{job} was killed, most likely for want of memory; "
-                "lower training.batch_size or training.max_tokens and run it again"
+                "raise training.gradient_accumulation or lower training.max_tokens and run it again"
             )
         return OperationError(f"{job} failed: {' | '.join(list(self._last_lines)[-LINES_TOLD:]) or 'it printed nothing'}")

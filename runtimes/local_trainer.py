@@ -48,7 +48,7 @@ class LocalTrainer:
 
     def _submit(self, request: FineTuneRequest, folder: Path, output: JobOutput) -> None:
         order = folder / "order.json"
-        order.write_text(json.dumps({"arguments": request.arguments(), "timeout_seconds": self._timeout}), encoding="utf-8")
+        order.write_text(json.dumps({"command": request.command(), "timeout_seconds": self._timeout}), encoding="utf-8")
         command = [sys.executable, "-m", "runtimes.local_trainer", str(order)]
         submitter = Leashed(
             command,
@@ -81,11 +81,11 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def train(order):  # type: ignore[no-untyped-def]
     """Run the training entry point. Only this function's source travels to the job."""
+    import runpy
     import sys
 
-    from runtimes.fine_tune import main
-
-    sys.exit(main(order["arguments"]))
+    module, *sys.argv[1:] = order["command"]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def submit(order: dict[str, Any]) -> int:
@@ -96,7 +96,7 @@ def submit(order: dict[str, Any]) -> int:
     runtime = client.get_runtime(RUNTIME)
     # "torch" would look for torchrun in the new environment; one plain process is what a laptop wants.
     runtime.trainer.framework = "python"
-    trainer = CustomTrainer(func=train, func_args={"arguments": order["arguments"]}, env=dict(os.environ))
+    trainer = CustomTrainer(func=train, func_args={"command": order["command"]}, env=dict(os.environ))
     job = client.train(runtime=runtime, trainer=trainer)
     shown = 0
 

@@ -1,6 +1,6 @@
 """Where a training run leaves its parameters, its losses and its adapter: MLflow, or nowhere.
 
-The training script calls the same four methods either way, so that it never asks whether MLflow is there.
+The training script calls the same methods either way, so that it never asks whether MLflow is there.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -31,6 +31,9 @@ class RunLog(Protocol):
     def artifacts(self, directory: Path, name: str) -> None:
         """Keep the files below ``directory`` as the artifact folder ``name``."""
 
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep ``rows``, which have the same columns, as the table ``name``."""
+
     def end(self, outcome: Outcome) -> None:
         """Close the run."""
 
@@ -49,6 +52,9 @@ class SilentRunLog:
     def artifacts(self, directory: Path, name: str) -> None:
         """Do nothing."""
 
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Do nothing."""
+
     def end(self, outcome: Outcome) -> None:
         """Do nothing."""
 
@@ -56,7 +62,7 @@ class SilentRunLog:
 class MlflowRunLog:
     """A run in an MLflow experiment. Raises UnavailableError, at its start too, when MLflow is away."""
 
-    def __init__(self, uri: str, artifact_folder: str, experiment: str, run_name: str) -> None:
+    def __init__(self, uri: str, artifact_folder: str, experiment: str, run_name: str, tags: Mapping[str, str]) -> None:
         os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
         from mlflow import MlflowClient
 
@@ -64,7 +70,8 @@ class MlflowRunLog:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         with mlflow_errors(uri):
             self._client = MlflowClient(tracking_uri=uri)
-            self.run_id = self._client.create_run(self._experiment_id(experiment), run_name=run_name).info.run_id
+            run = self._client.create_run(self._experiment_id(experiment), run_name=run_name, tags=dict(tags))
+            self.run_id = run.info.run_id
 
     def parameters(self, values: Mapping[str, Any]) -> None:
         """Keep the settings of the run."""
@@ -86,6 +93,12 @@ class MlflowRunLog:
         with mlflow_errors(self._uri):
             self._client.log_artifacts(self.run_id, str(directory), name)
 
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Keep ``rows``, which have the same columns, as the table ``name``."""
+        with mlflow_errors(self._uri):
+            columns = {column: [row[column] for row in rows] for column in rows[0]} if rows else {}
+            self._client.log_table(self.run_id, columns, f"{name}.json")
+
     def end(self, outcome: Outcome) -> None:
         """Close the run."""
         with mlflow_errors(self._uri):
@@ -99,9 +112,9 @@ class MlflowRunLog:
         return str(self._client.create_experiment(name, artifact_location=location))
 
 
-def open_run_log(uri: str, artifact_folder: str, experiment: str, run_name: str) -> RunLog:
+def open_run_log(uri: str, artifact_folder: str, experiment: str, run_name: str, tags: Mapping[str, str]) -> RunLog:
     """Return a log at the MLflow tracking address ``uri``; "" gives one that keeps nothing.
 
     ``artifact_folder`` is where a new experiment's files go; "" leaves that to the MLflow server.
     """
-    return MlflowRunLog(uri, artifact_folder, experiment, run_name) if uri else SilentRunLog()
+    return MlflowRunLog(uri, artifact_folder, experiment, run_name, tags) if uri else SilentRunLog()

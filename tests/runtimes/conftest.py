@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cia.answering.prompt import ABSTENTION
 from cia.settings import Settings, TrainingSettings
 from runtimes.base_model import install_base
 
@@ -42,6 +43,35 @@ def example(number: int) -> dict[str, object]:
     """A question about a function, and its answer."""
     question = f"[1] httpx/_models.py:{number}-{number + 3} header_{number}\nQuestion: What does `header_{number}` do?"
     return {"messages": [{"role": "user", "content": question}], "completion": f"It returns header {number} [1]."}
+
+
+def choice_example(number: int, right: int) -> dict[str, object]:
+    """Three cards and a question about the one with the number ``right``; 0: about none of them."""
+    names = [f"name_{number}_{place}" for place in (1, 2, 3)]
+    cards = [f"[{place}] function {name} src/app.py\n(value) -> int" for place, name in enumerate(names, start=1)]
+    asked = names[right - 1] if right else f"absent_{number}"
+    lines = [
+        {"repo": "app", "file_path": "src/app.py", "line_start": 10 * place, "line_end": 10 * place + 4} for place in (1, 2, 3)
+    ]
+    return {
+        "messages": [{"role": "user", "content": "\n".join([*cards, f"Question: Where is the function `{asked}`?"])}],
+        "completion": f"[{right}]" if right else ABSTENTION,
+        "check": {
+            "form": "choice",
+            "choices": ["[1]", "[2]", "[3]", ABSTENTION],
+            "places": [line | {"text": f"def {name}(value): ..."} for line, name in zip(lines, names, strict=True)],
+            "gold": [lines[right - 1]] if right else [],
+        },
+    }
+
+
+@pytest.fixture(scope="session")
+def choices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of forty questions that are answered by choosing."""
+    path = tmp_path_factory.mktemp("choices") / "examples.jsonl"
+    rows = [json.dumps(choice_example(number, number % 4)) for number in range(40)]
+    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    return path
 
 
 @pytest.fixture

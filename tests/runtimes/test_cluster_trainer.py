@@ -117,8 +117,8 @@ def test_a_job_runs_the_entry_point_on_the_runtime_and_gives_its_result(
     spec = cluster.job["spec"]
     assert spec["runtimeRef"] == {"kind": "ClusterTrainingRuntime", "name": "code-assistant-qlora"}
     assert spec["trainer"]["image"] == "code-assistant-trainer:0.1.0"
-    assert spec["trainer"]["command"] == ["python", "-m", "runtimes.fine_tune"]
-    assert spec["trainer"]["args"] == wanted.arguments()
+    assert spec["trainer"]["command"] == ["python", "-m"]
+    assert spec["trainer"]["args"] == ["runtimes.fine_tune", *wanted.arguments()]
     assert "--quantization=nf4" in spec["trainer"]["args"]
     assert spec["activeDeadlineSeconds"] == cluster_settings.training.timeout_seconds
 

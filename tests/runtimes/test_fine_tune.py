@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from cia.adapter import check_adapter
-from cia.errors import InputError, OperationError
-from runtimes.fine_tune import _memory_errors, encode, fine_tune, main, parse_options, read_examples, render
+from runtimes.fine_tune import fine_tune, main
 from runtimes.processor import limit_threads
+from runtimes.training_options import parse_options
 
-SMALL = ["--steps=12", "--batch-size=2", "--max-tokens=128", "--checkpoint-steps=2", "--learning-rate=0.01"]
+SMALL = [
+    *("--steps=12", "--batch-size=2", "--max-tokens=128", "--checkpoint-steps=2", "--learning-rate=0.01"),
+    *("--rank=8", "--alpha=16", "--held-out=0", "--samples=1"),
+]
 
 
 def silent(stage: str, done: int, total: int, **numbers: float) -> None:
@@ -85,49 +88,6 @@ def test_the_same_seed_gives_the_same_adapter(trained: Path, base: Path, example
         assert (tmp_path / "out/adapter" / file).read_bytes() == (trained / "adapter" / file).read_bytes()
 
 
-def test_the_loss_is_on_the_completion_only(base: Path, examples: Path) -> None:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    example = read_examples(examples)[3]
-    row = encode([example], tokenizer, 128).rows[0]
-    learned = [token for token, counts in zip(row["input_ids"], row["completion_mask"], strict=True) if counts]
-    prompt = [token for token, counts in zip(row["input_ids"], row["completion_mask"], strict=True) if not counts]
-    assert tokenizer.decode(learned) == "It returns 3 [1].<|end|>"
-    assert prompt == tokenizer.apply_chat_template(example.messages, add_generation_prompt=True)["input_ids"]
-
-
-def test_the_trainer_masks_every_prompt_token(base: Path, examples: Path, tmp_path: Path) -> None:
-    from runtimes.fine_tune import _model_request, _trainer
-    from runtimes.lora_model import load_with_peft
-    from runtimes.run_log import SilentRunLog
-
-    chosen = options(base, examples, tmp_path)
-    model, tokenizer = load_with_peft(_model_request(chosen))
-    encoded = encode(read_examples(examples), tokenizer, 128)
-    trainer = _trainer(model, tokenizer, encoded, chosen, SilentRunLog(), silent)
-    batch = next(iter(trainer.get_train_dataloader()))
-    for ids, labels in zip(batch["input_ids"], batch["labels"], strict=True):
-        answer = tokenizer.decode(ids[labels != -100])
-        assert answer.startswith("It returns")
-        assert answer.endswith("<|end|>")
-
-
-def test_a_long_prompt_loses_its_start_and_keeps_the_question(base: Path, examples: Path) -> None:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    example = read_examples(examples)[0]
-    example.messages[0]["content"] = "x = 1\n" * 200 + "Question: why?"
-    encoded = encode([example], tokenizer, 64)
-    assert len(encoded.rows[0]["input_ids"]) == 64
-    assert encoded.cut == 1
-    prompt, completion = render(example, tokenizer)
-    assert (prompt + completion).endswith(tokenizer.decode(encoded.rows[0]["input_ids"]))
-    with pytest.raises(InputError, match=r"raise training\.max_tokens"):
-        encode([example], tokenizer, 4)
-
-
 def test_a_run_killed_in_the_middle_leaves_no_adapter_and_resumes_on_the_same_curve(
     trained: Path, base: Path, examples: Path, tmp_path: Path
 ) -> None:
@@ -138,12 +98,12 @@ def test_a_run_killed_in_the_middle_leaves_no_adapter_and_resumes_on_the_same_cu
         stdout=subprocess.DEVNULL,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-    wait_for(lambda: (out / "checkpoints/checkpoint-2/trainer_state.json").exists())
+    wait_for(lambda: (out / "checkpoints/sft/checkpoint-2/trainer_state.json").exists())
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (out / "adapter").exists()
     assert not (out / "training.json").exists()
-    cut_short = out / "checkpoints/checkpoint-5"
+    cut_short = out / "checkpoints/sft/checkpoint-11"
     cut_short.mkdir()
     (cut_short / "trainer_state.json").write_text('{"global_step": 5, "log_hi')
 
@@ -152,20 +112,6 @@ def test_a_run_killed_in_the_middle_leaves_no_adapter_and_resumes_on_the_same_cu
     assert steps[0] == json.loads((out / "training.json").read_text())["resumed_from_step"] + 1 > 2
     assert losses(out) == pytest.approx(losses(trained), abs=1e-5)
     assert not (out / "checkpoints").exists()
-
-
-def test_a_checkpoint_of_other_settings_is_not_resumed(base: Path, examples: Path, tmp_path: Path) -> None:
-    from runtimes.fine_tune import _identity, _usable_checkpoint
-
-    first, other = options(base, examples, tmp_path), options(base, examples, tmp_path, "--rank=4")
-    folder = tmp_path / "checkpoints"
-    assert _usable_checkpoint(folder, _identity(first)) is None
-    checkpoint = folder / "checkpoint-2"
-    checkpoint.mkdir()
-    (checkpoint / "trainer_state.json").write_text("{}")
-    assert _usable_checkpoint(folder, _identity(first)) == checkpoint
-    assert _usable_checkpoint(folder, _identity(other)) is None
-    assert not checkpoint.exists()
 
 
 def test_a_new_run_into_the_same_folder_replaces_the_adapter(base: Path, examples: Path, tmp_path: Path) -> None:
@@ -200,6 +146,10 @@ def test_unusable_examples_name_the_line(
     [
         ("--rank=32", "above the 16 that vLLM accepts"),
         ("--steps=0", "--steps is 0"),
+        ("--gradient-accumulation=4", "which 4 equal parts cannot share"),
+        ("--patience=2", "set training.early_stopping.share"),
+        ("--method=grpo", "with a `check`"),
+        ("--adapter=/nowhere", "the adapter in /nowhere"),
         ("--target-modules=q_proj,query", "no layer called query"),
         ("--base=/nowhere", "holds no model"),
         ("--mlflow-uri=http://127.0.0.1:9", "does not answer"),
@@ -213,12 +163,6 @@ def test_what_cannot_work_is_refused_before_training(
     assert cause in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")])
-def test_want_of_memory_names_the_settings_to_change(error: Exception) -> None:
-    with pytest.raises(OperationError, match=r"training\.batch_size"), _memory_errors():
-        raise error
-
-
 def test_qlora_in_four_bits_trains_on_the_cpu(base: Path, examples: Path, tmp_path: Path) -> None:
     fine_tune(options(base, examples, tmp_path / "out", "--quantization=nf4", "--steps=2"), silent)
     check_adapter(tmp_path / "out/adapter", base, max_rank=16)
@@ -228,15 +172,19 @@ def test_parameters_losses_and_the_adapter_go_to_mlflow(base: Path, examples: Pa
     from mlflow import MlflowClient
 
     uri, out = f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "out"
-    more = [f"--mlflow-uri={uri}", f"--artifact-folder={tmp_path / 'files'}", "--steps=2", "--json-progress"]
+    more = [f"--mlflow-uri={uri}", f"--artifact-folder={tmp_path / 'files'}", "--steps=2", "--json-progress", "--data-hash=4711"]
     assert main([f"--examples={examples}", f"--base={base}", f"--out={out}", *SMALL, *more]) == 0
     run_id = json.loads((out / "training.json").read_text())["run_id"]
     client = MlflowClient(tracking_uri=uri)
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["rank"] == "8"
+    assert run.data.tags["data_hash"] == "4711"
     assert [point.value for point in client.get_metric_history(run_id, "loss")] == pytest.approx(losses(out), abs=1e-5)
     assert "adapter/adapter_config.json" in [file.path for file in client.list_artifacts(run_id, "adapter")]
+    samples = json.loads(Path(client.download_artifacts(run_id, "samples.json", str(tmp_path))).read_text())
+    assert samples["columns"][:4] == ["question", "expected", "before", "after"]
+    assert samples["data"][0][0].startswith("What does")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["done"] for line in lines if line["stage"] == "training"] == [1, 2]
     assert all(line["total"] == 2 for line in lines)
