@@ -1,8 +1,10 @@
 """Makes the base model from its pinned packages: ``python -m runtimes.base_model.recipe --work FOLDER``.
 
-    python -m runtimes.base_model.recipe --work ~/base-model          # hours on one core; killed, it goes on where it was
+    python -m runtimes.base_model.recipe --work ~/base-model                   # an hour on a free core; killed, it goes on
+    python -m runtimes.base_model.recipe --work ~/more --start ~/base-model/model --rate 3e-4 --tokens 500000 --groups 20
 
-``FOLDER/model`` is what was made. Each step keeps what it made in FOLDER and is not done again. Needs the package index.
+The second trains a model further. ``FOLDER/model`` is what was made. Each step keeps what it made in FOLDER, to do it once.
+Needs the package index.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +23,7 @@ from cia.dataset.from_code import read_code_base
 from cia.durable_files import replace_directory, replace_text
 from cia.errors import CiaError
 from cia.settings import Settings
-from runtimes.base_model.recipe.encoding import choice_tokens, encode
+from runtimes.base_model.recipe.encoding import EncodedGroup, choice_tokens, encode
 from runtimes.base_model.recipe.groups import Group, groups_of, read_groups, write_groups
 from runtimes.base_model.recipe.packages import DEVELOPMENT, bring, licence_of, training_packages
 from runtimes.base_model.recipe.scoring import score, single_questions
@@ -51,17 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         groups = list(_training_groups(training_packages(), settings, work, options.groups))
         development = [group for pinned in DEVELOPMENT for group in single_questions(pinned, settings, DEVELOPMENT_QUESTIONS)]
-        tokenizer = _tokenizer(groups, work)
+        tokenizer = _tokenizer(groups, options.start or work / "tokenizer")
         encoded = list(encode(groups, tokenizer))
-        ids = np.concatenate([ids for group in encoded for ids in (group.cards, *(question.ids for question in group.questions))])
-        model = starting_model(tokenizer, ids, HIDDEN, INNER, LAYERS, SEED)
+        model = _model(tokenizer, encoded, options.start)
 
-        def look(model: LlamaForCausalLM) -> dict[str, Any]:
+        def look(model: LlamaForCausalLM) -> dict[str, float]:
             found = score(model, tokenizer, development)
-            return {"answered": found.answered, "forced": found.forced, "abstained": found.abstained}
+            return {name: getattr(found, name).rate for name in ("answered", "forced", "abstained")}
 
         _tell(f"{len(groups)} groups of {sum(group.length for group in encoded):,} tokens; at the start {look(model)}")
-        schedule = Schedule(tokens=options.tokens)
+        schedule = Schedule(tokens=options.tokens, rate=options.rate)
         done = train(model, encoded, choice_tokens(tokenizer), schedule, work / "state.pt", look, _tell)
         write_model(model, tokenizer, done, work / "model")
     except CiaError as error:
@@ -78,19 +79,28 @@ def _training_groups(packages: Sequence[str], settings: Settings, work: Path, mo
             code = read_code_base(bring(pinned, settings), settings.chunking)
             write_groups(groups_of(code, most, SEED), path)
             _tell(f"{pinned} ({licence})")
-        yield from read_groups(path)
+        yield from read_groups(path)[:most]
 
 
-def _tokenizer(groups: Sequence[Group], work: Path) -> PreTrainedTokenizerFast:
+def _tokenizer(groups: Sequence[Group], path: Path) -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer
 
-    path = work / "tokenizer"
     if not path.exists():
         made = train_tokenizer(_texts(groups), VOCABULARY, CONTEXT_TOKENS)
         with replace_directory(path) as staging:
             made.save_pretrained(staging)
     tokenizer: PreTrainedTokenizerFast = AutoTokenizer.from_pretrained(path)
     return tokenizer
+
+
+def _model(tokenizer: PreTrainedTokenizerFast, groups: Sequence[EncodedGroup], start: Path | None) -> LlamaForCausalLM:
+    from transformers import LlamaForCausalLM
+
+    if start is not None:
+        model: LlamaForCausalLM = LlamaForCausalLM.from_pretrained(start, dtype="float32")
+        return model
+    ids = np.concatenate([ids for group in groups for ids in (group.cards, *(question.ids for question in group.questions))])
+    return starting_model(tokenizer, ids, HIDDEN, INNER, LAYERS, SEED)
 
 
 def _texts(groups: Sequence[Group]) -> Iterator[str]:
@@ -129,6 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, required=True, help="Folder for the packages, the groups, the state and the model.")
     parser.add_argument("--groups", type=int, default=150, help="Groups from each package, at most.")
     parser.add_argument("--tokens", type=int, default=Schedule().tokens, help="Tokens to train on, padding included.")
+    parser.add_argument("--rate", type=float, default=Schedule().rate, help="Peak learning rate.")
+    parser.add_argument("--start", type=Path, help="A model folder to train further, with its tokenizer.")
     return parser
 
 

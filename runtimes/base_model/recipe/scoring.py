@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cia.dataset.from_code import read_code_base
+from cia.proportions import Share
 from cia.settings import Settings
 from runtimes.base_model.recipe.encoding import EncodedGroup, choice_tokens, encode
 from runtimes.base_model.recipe.groups import Group, groups_of
@@ -27,16 +28,14 @@ BATCH = 16
 @dataclass(frozen=True, slots=True)
 class Scores:
     """Shares of right choices. ``answered``: of the questions that a card answers; ``forced``: of the same, when it may not
-    abstain; ``abstained``: of the questions that no card answers; ``bm25``: of those that a card answers, by BM25's first;
-    ``kinds``: by kind of question; ``questions`` how many there were.
+    abstain; ``bm25``: of the same, when BM25 chooses; ``abstained``: of the questions that no card answers; ``kinds``: by kind.
     """
 
-    answered: float
-    forced: float
-    abstained: float
-    bm25: float
-    questions: int
-    kinds: dict[str, float]
+    answered: Share
+    forced: Share
+    bm25: Share
+    abstained: Share
+    kinds: dict[str, Share]
 
 
 def single_questions(pinned: str, settings: Settings, most: int) -> list[Group]:
@@ -61,9 +60,9 @@ def score(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, groups: S
             if question.gold:
                 right["forced"].append(int(among[1:].argmax()) + 1 in question.gold)
                 right["bm25"].append(groups[at].bm25 in question.gold)
-    shares = {name: float(np.mean(hits)) for name, hits in sorted(right.items())}
-    overall: dict[str, Any] = {name: shares.pop(name, 0.0) for name in ("answered", "forced", "abstained", "bm25")}
-    return Scores(**overall, questions=len(groups), kinds=shares)
+    shares = {name: Share(sum(hits), len(hits)) for name, hits in sorted(right.items())}
+    overall = {name: shares.pop(name, Share(0, 0)) for name in ("answered", "forced", "bm25", "abstained")}
+    return Scores(**overall, kinds=shares)
 
 
 def _choice_logits(model: LlamaForCausalLM, groups: Sequence[EncodedGroup], choices: Sequence[int]) -> torch.Tensor:

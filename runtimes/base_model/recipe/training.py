@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class Progress:
     tokens: int = 0
     questions: int = 0
     seconds: float = 0.0
-    curve: list[dict[str, Any]] = field(default_factory=list)
+    curve: list[dict[str, float]] = field(default_factory=list)
 
 
 def train(
@@ -62,7 +62,7 @@ def train(
     choices: Sequence[int],
     schedule: Schedule,
     state: Path,
-    look: Callable[[LlamaForCausalLM], dict[str, Any]],
+    look: Callable[[LlamaForCausalLM], dict[str, float]],
     report: Callable[[str], None] = print,
 ) -> Progress:
     """Train ``model`` in place until the schedule's tokens are seen, going on from ``state`` when that file is there.
