@@ -50,6 +50,7 @@ def test_rewards_are_logged_apart_and_the_adapter_is_served(rewarded: Path, base
     assert {"reward_before", "reward_after"} <= report["samples"][0].keys()
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_is_rewarded_resumes_there_on_the_same_curve(
     rewarded: Path, base: Path, choices: Path, tmp_path: Path
 ) -> None:
