@@ -202,6 +202,9 @@ class EvaluationSettings(Section):
     """Scoring and the promotion gate."""
 
     questions: int = Field(default=150, gt=0, description="Evaluation questions a run, at most.")
+    shuffled_questions: int = Field(
+        default=40, ge=0, description="Of which so many are asked once more with their context in another order."
+    )
     minimum_questions: int = Field(default=20, gt=0, description="Fewer are too few to tell: nothing is promoted.")
     judge: str = Field(default="offline", description="'offline', or the base URL of an OpenAI-compatible judge.")
     judge_model: str = Field(default="judge", description="Model name at that address.")
@@ -215,7 +218,13 @@ class EvaluationSettings(Section):
     )
     default_tolerance: float = Field(default=0.02, ge=0, description="No other metric's mean may fall by more than this.")
     tolerance: dict[str, float] = Field(
-        default={"abstention": 0.05, "answer_relevancy": 0.05, "citation_precision": 0.05, "faithfulness": 0.03},
+        default={
+            "abstention": 0.05,
+            "answer_relevancy": 0.05,
+            "citation_precision": 0.05,
+            "faithfulness": 0.03,
+            "right_line_shuffled": 0.1,
+        },
         description="The same for single metrics.",
     )
     minimum: dict[str, float] = Field(

@@ -25,11 +25,11 @@ def evaluate_model(
     Args:
         adapter: What ``fine_tune_llm`` made.
         questions: The evaluation set of ``build_dataset``.
-        train: Its training set, to find questions that it gives away.
+        train: Its training set and the examples made from it, to find questions that they give away.
         index: The fingerprint of the index that both systems answer from.
         evaluation: The ``evaluation`` group of the settings.
         data_digest: What ``build_dataset`` returned.
-        baseline: The version in Production, "" when there is none: then the extractive answers are the baseline.
+        baseline: The version in Production, "" when there is none: then the baseline is what answers without one.
         code: Digest of the project's code.
 
     Outputs: ``scores`` holds ``candidate.json``, ``baseline.json`` and ``decision.json``; ``report`` and ``page`` are for people.
@@ -55,6 +55,7 @@ def evaluate_model(
         Path(report.path).write_text(verdict.markdown, encoding="utf-8")
         Path(page.path).write_text(verdict.html, encoding="utf-8")
         record_metrics(metrics, {name: round(value, 4) for name, value in verdict.candidate.means.items()})
-        scores.metadata.update({"index": index, "data_digest": data_digest, "baseline": baseline or "extractive", "code": code})
+        facts = {"index": index, "data_digest": data_digest, "baseline": verdict.baseline.name, "code": code}
+        scores.metadata.update(facts)
         step.summary = verdict.decision.reason
     return verdict.decision.promoted

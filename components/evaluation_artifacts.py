@@ -52,21 +52,25 @@ class Verdict:
 def compare_with_baseline(
     settings: Settings, *, adapter: Path, base: str, questions: Path, train: Path, baseline: str, progress: Progress
 ) -> Verdict:
-    """Return the verdict on ``adapter``; ``baseline`` is a registered version, or "" for the extractive answers."""
+    """Return the verdict on ``adapter``; ``baseline`` is a registered version, or "" for what answers without one.
+
+    That is the base model, or the extractive answers where ``answering.use_base_model`` is off.
+    """
     retriever = Retriever(settings)
     try:
         pairs, known = load(questions / "evaluation.jsonl"), load(train / "train.jsonl")
-        asked = prepare_questions(pairs, retriever, settings, known, progress)
+        asked = prepare_questions(pairs, retriever, settings, known, progress, train / "examples.jsonl")
     finally:
         retriever.close()
     candidate = evaluate(TransformersAnswers(settings, base, adapter, name="candidate"), asked, settings, progress=progress)
-    opponent = evaluate(_baseline(settings, baseline), asked, settings, progress=progress)
+    opponent = evaluate(_baseline(settings, baseline, base), asked, settings, progress=progress)
     return Verdict(candidate, opponent, decide(candidate, opponent, settings.evaluation))
 
 
-def _baseline(settings: Settings, version: str) -> AnswerSource:
+def _baseline(settings: Settings, version: str, base: str) -> AnswerSource:
     if not version:
-        return ExtractiveAnswers()
+        unchanged = TransformersAnswers(settings, base, name=settings.model.base_model)
+        return unchanged if settings.answering.use_base_model else ExtractiveAnswers()
     registry = Registry(settings)
     served = registry.get(version)
     return TransformersAnswers(settings, served.base_model, registry.fetch(version), name=served.served_name)

@@ -9,9 +9,11 @@ decision = decide(candidate, baseline, settings.evaluation)
 from __future__ import annotations
 
 import hashlib
+import random
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cia.answering.answer import Answer
@@ -20,8 +22,10 @@ from cia.dataset.leaks import find_leaks
 from cia.dataset.pair import QuestionAnswerPair
 from cia.errors import InputError
 from cia.evaluation.answer_sources import AnswerSource, Asked
+from cia.evaluation.citation_metrics import citation_metrics
 from cia.evaluation.deepeval_metrics import DeepEvalMetrics
 from cia.evaluation.judge import Judge, open_judge
+from cia.evaluation.leaked_examples import asked_in_training
 from cia.evaluation.metrics import AnswerMetrics, Scores
 from cia.evaluation.report import EvaluationReport, Row
 from cia.progress import Progress, silent
@@ -60,10 +64,12 @@ def prepare_questions(
     settings: Settings,
     training: Iterable[QuestionAnswerPair] = (),
     progress: Progress = silent,
+    examples: Path | None = None,
 ) -> QuestionSet:
     """Return up to ``evaluation.questions`` of ``pairs``, each with its context as serving would retrieve it.
 
-    The choice depends on the ids alone. Raises InputError when there are none, NotIndexedError for a repository that is not.
+    The choice depends on the ids alone. What ``training`` pairs, or a file of training ``examples``, give away of the
+    chosen ones is named in ``leaked``. Raises InputError when there are none, NotIndexedError for a repository that is not.
     """
     from cia.answering.abstention import rarity_in, weigh
 
@@ -76,8 +82,10 @@ def prepare_questions(
         results = retriever.search(pair.question, repos=repos, limit=settings.retrieval.limit).results
         context = tuple(results[: settings.answering.context_chunks])
         questions.append(Question(pair, context, declined=not weigh(pair.question, results, rarity).answerable))
-    leaked = tuple(sorted({leak.evaluation for leak in find_leaks(training, chosen)}))
-    return QuestionSet(tuple(questions), data_hash(chosen), retriever.fingerprint(repos), leaked)
+    leaked = {leak.evaluation for leak in find_leaks(training, chosen)}
+    if examples is not None:
+        leaked |= asked_in_training(examples, chosen)
+    return QuestionSet(tuple(questions), data_hash(chosen), retriever.fingerprint(repos), tuple(sorted(leaked)))
 
 
 def evaluate(
@@ -89,11 +97,16 @@ def evaluate(
     metrics = AnswerMetrics(DeepEvalMetrics(judge))
     asked = time.monotonic()
     answers = _answers(source, questions.questions, progress)
+    reordered = _reordered(questions.questions, settings.evaluation.shuffled_questions)
+    again = dict(zip([question.pair.id for question in reordered], _answers(source, reordered, progress), strict=True))
     answering_seconds = time.monotonic() - asked
     rows = []
     for number, (question, answer) in enumerate(zip(questions.questions, answers, strict=True)):
         progress("judging", number, len(answers))
-        rows.append(_row(question.pair, answer, metrics.score(question.pair, question.context, answer)))
+        scores = metrics.score(question.pair, question.context, answer)
+        if question.pair.id in again:
+            scores.values["right_line_shuffled"] = citation_metrics(question.pair, again[question.pair.id])["right_line_rate"]
+        rows.append(_row(question.pair, answer, scores))
     return EvaluationReport(
         name=source.name,
         judge=judge.name,
@@ -111,7 +124,7 @@ def choose(pairs: Sequence[QuestionAnswerPair], most: int) -> list[QuestionAnswe
     """Return at most ``most`` pairs, spread over all of them and the same ones every time, ordered by id."""
     if not pairs:
         raise InputError("there are no evaluation questions; build the data set first")
-    spread = sorted(pairs, key=lambda pair: hashlib.sha256(pair.id.encode()).digest())
+    spread = sorted(pairs, key=_draw)
     return sorted(spread[:most], key=lambda pair: pair.id)
 
 
@@ -134,6 +147,35 @@ def _answers(source: AnswerSource, questions: Sequence[Question], progress: Prog
         for number, reply in zip(batch, replies, strict=True):
             answers[number] = reply
     return answers
+
+
+def _reordered(questions: Sequence[Question], most: int) -> list[Question]:
+    """At most ``most`` of the questions whose context holds what answers them, each with its context in another order."""
+    askable = [
+        question for question in questions if not question.declined and _holds_gold(question) and len(question.context) > 1
+    ]
+    spread = sorted(askable, key=lambda question: _draw(question.pair))[:most]
+    return [replace(question, context=_in_other_order(question)) for question in spread]
+
+
+def _in_other_order(question: Question) -> tuple[SearchResult, ...]:
+    context = list(question.context)
+    random.Random(question.pair.id).shuffle(context)
+    return tuple(context)
+
+
+def _holds_gold(question: Question) -> bool:
+    return any(
+        (shown.repo, shown.file_path) == (gold.repo, gold.file_path)
+        and shown.line_start <= gold.line_end
+        and gold.line_start <= shown.line_end
+        for gold in question.pair.citations
+        for shown in question.context
+    )
+
+
+def _draw(pair: QuestionAnswerPair) -> bytes:
+    return hashlib.sha256(pair.id.encode()).digest()
 
 
 def _row(pair: QuestionAnswerPair, answer: Answer, scores: Scores) -> Row:

@@ -21,9 +21,14 @@ METRICS = (
     "citation_precision",
     "citation_recall",
     "right_line_rate",
+    "right_line_shuffled",
     "abstention",
 )
-"""In the order of a report. The contextual ones measure retrieval, and are the same for all that answer from one context."""
+"""In the order of a report. The contextual ones measure retrieval, and are the same for all that answer from one context.
+
+``right_line_shuffled`` is the right-line rate of questions asked once more with their context in another order: a model that
+learned to say "the first one" does well on contexts in order of rank without having read them, and not on these.
+"""
 
 
 @dataclass(frozen=True, slots=True)

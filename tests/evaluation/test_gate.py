@@ -6,11 +6,13 @@ import json
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from cia.answering.answer import Answer, Citation
-from cia.evaluation import Asked, Decision, EvaluationReport, ExtractiveAnswers, QuestionSet, decide, evaluate
+from cia.evaluation import Asked, Decision, EvaluationReport, ExtractiveAnswers, Question, QuestionSet, decide, evaluate
+from cia.retrieval.result import SearchResult
 from cia.settings import EvaluationSettings, Settings
 
 Reply = Callable[[Asked], tuple[str, list[int]]]
@@ -131,7 +133,7 @@ def test_right_answers_that_cite_everything_are_refused_for_it(score: Callable, 
 def test_an_empty_answer_scores_zero_on_everything_it_is_scored_on(score: Callable, trick: str) -> None:
     for row in score(trick, SABOTAGE[trick]).rows:
         own = {name: value for name, value in row.values.items() if not name.startswith("contextual")}
-        assert set(own.values()) == {0.0}, row
+        assert set(own.values()) - {None} == {0.0}, row
 
 
 def test_a_judge_that_fails_is_never_a_gain(score: Callable, knowing: Reply, baseline: EvaluationReport) -> None:
@@ -229,11 +231,40 @@ def test_a_gain_that_may_be_luck_says_how_many_questions_would_tell(
     assert "30 questions cannot tell such a gain from luck, about " in reason
 
 
+def test_trusting_the_order_of_the_context_is_not_reading_it(questions: QuestionSet, knowing: Reply, score: Callable) -> None:
+    """Most questions have their answer first in rank; whoever learned just that gains, until they are asked in another order."""
+    ranked = replace(
+        questions,
+        questions=tuple(
+            replace(question, context=tuple(sorted(question.context, key=lambda chunk: not supports(question, chunk))))
+            for question in questions.questions
+        ),
+    )
+
+    def first(asked: Asked) -> tuple[str, list[int]]:
+        right = knowing(asked)
+        return right if right[0] == ABSTAIN else (right[0], [0])
+
+    settings = Settings()
+    reader, follower = (
+        evaluate(Candidate(name, reply), ranked, settings) for name, reply in (("reads", knowing), ("first", first))
+    )
+    assert follower.means["right_line_rate"] == reader.means["right_line_rate"] == 1.0
+    assert follower.means["right_line_shuffled"] < 0.5 < reader.means["right_line_shuffled"]
+    half = [row.model_copy(update={"values": {**row.values, "right_line_rate": 0.0}}) for row in reader.rows[::2]]
+    weaker = reader.model_copy(update={"rows": (*half, *reader.rows[1::2])})
+    assert "right_line_shuffled fell by" in decide(follower, weaker, EvaluationSettings()).reason
+
+
+def supports(question: Question, chunk: SearchResult) -> bool:
+    return any(gold.symbol == chunk.symbol for gold in question.pair.citations)
+
+
 def test_a_decision_reads_back_as_it_was(score: Callable, knowing: Reply, baseline: EvaluationReport) -> None:
     decision = decide(score("knowing", knowing), baseline, EvaluationSettings())
     assert Decision.from_json(json.loads(json.dumps(decision.as_json()))) == decision
     assert decision.confidence == 0.975
-    assert decision.rules["faithfulness"] == "fall at most 0.02; at least 0.5"
+    assert decision.rules["faithfulness"] == "fall at most 0.03; at least 0.5"
 
 
 def test_forty_questions_are_judged_quickly(questions: QuestionSet) -> None:

@@ -64,7 +64,7 @@ def test_the_pages_show_the_comparison(report: EvaluationReport, tmp_path: Path)
         assert text.index(decision.reason) < text.index("citation recall")
         assert report.data_hash[:12] in text
         assert report.index_fingerprint[:12] in text
-        assert "fall at most 0.02; at least 0.5" in text
+        assert "fall at most 0.03; at least 0.5" in text
     assert "<svg" in page
     assert "http" not in page
     HTMLParser().feed(page)
