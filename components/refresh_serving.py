@@ -1,4 +1,4 @@
-"""Step 7, only after a promotion: make sure that what serves can load the adapter in Production."""
+"""Step 7, only after a promotion: make sure that what serves has loaded the adapter in Production."""
 
 from kfp.dsl import Markdown, Output
 
@@ -7,7 +7,7 @@ from components.definition import component
 
 @component
 def refresh_serving(version: str, summary: Output[Markdown]) -> str:
-    """Fetch and check the promoted version where serving looks for it, load it into a running vLLM, and return its served name.
+    """Load the promoted version, whose files the promotion checked, into a running vLLM, and return its served name.
 
     Args:
         version: What ``register_model`` returned.

@@ -20,8 +20,7 @@ def register(adapter: Path, facts: Mapping[str, object], scores: Path) -> tuple[
 
     A candidate that is registered already, with the same files, scores and decision, keeps its version.
     """
-    decided = json.loads((scores / "decision.json").read_text(encoding="utf-8"))
-    decision = Decision(decided["promoted"], decided["reason"])
+    decision = Decision.from_json(json.loads((scores / "decision.json").read_text(encoding="utf-8")))
     report = EvaluationReport.from_json((scores / "candidate.json").read_text(encoding="utf-8"))
     digest = _digest(adapter, scores)
     registry = Registry(load_settings())
@@ -30,11 +29,13 @@ def register(adapter: Path, facts: Mapping[str, object], scores: Path) -> tuple[
         tags = {
             CANDIDATE_TAG: digest,
             "data_digest": str(facts.get("data_digest", "")),
+            "questions_hash": report.data_hash,
             "index_fingerprint": report.index_fingerprint,
             "code": str(facts.get("code", "")),
         }
         run_id = str(facts.get("run_id", "")) or None
-        version = registry.register(adapter, report.means, decision, base=str(facts["base"]), run_id=run_id, tags=tags)
+        base = str(facts["base"])
+        version = registry.register(adapter, report.means, decision, base, run_id=run_id, tags=tags, evaluation=scores)
     if decision.promoted and "promoted_at" not in version.tags:
         version = registry.promote(version.version, by=PROMOTER, why=decision.reason)
     return str(version.version), _sentence(registry, version)

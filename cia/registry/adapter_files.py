@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cia.adapter import CONFIG
-from cia.durable_files import STAGING_MARK, exclusive, remove_unfinished, replace_directory, replace_text
+from cia.durable_files import exclusive, remove_unfinished, replace_directory, replace_text
 from cia.errors import AdapterError
 from cia.registry.mlflow_client import mlflow_errors, tracking_uri
 from cia.registry.registered_adapter import RegisteredAdapter
@@ -53,24 +53,17 @@ class AdapterFiles:
             if not self.exist(run_id):
                 self._client().log_artifacts(run_id, str(adapter), ARTIFACTS)
 
-    def download(self, adapter: RegisteredAdapter, directory: Path) -> Path:
-        """Make ``directory`` hold the files, and return it. Raises AdapterError when the store has lost them."""
+    def download(self, adapter: RegisteredAdapter, directory: Path, check: Callable[[Path], None] | None = None) -> Path:
+        """Make ``directory`` hold the files as the store has them now, and return it.
+
+        Raises AdapterError when the store has lost them, and what ``check`` raises about them; then nothing changes.
+        """
         with self._alone(directory.parent), replace_directory(directory) as staging:
             self._copy(adapter, staging)
+            if check:
+                check(staging)
             replace_text(staging / ORIGIN, json.dumps({"version": adapter.version, "run_id": adapter.run_id}) + "\n")
         return directory
-
-    @contextlib.contextmanager
-    def copied(self, adapter: RegisteredAdapter) -> Iterator[Path]:
-        """Yield a folder with the files as the store has them now; it goes with the block. Raises as ``download`` does."""
-        folder = self._home / "adapters" / f".{adapter.version}{STAGING_MARK}copy"
-        with self._alone(folder.parent):
-            try:
-                folder.mkdir(parents=True)
-                self._copy(adapter, folder)
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
 
     @contextlib.contextmanager
     def _alone(self, parent: Path) -> Iterator[None]:

@@ -19,6 +19,7 @@ from cia.durable_files import exclusive
 from cia.errors import AdapterError, BusyError, InputError, UnavailableError
 from cia.registry.adapter_files import ARTIFACTS, LOCK_WAIT_SECONDS, AdapterFiles, holds, sha256_of
 from cia.registry.canary import CANARY_ALIAS, LARGEST_PERCENT, Canary, Outcome, from_tags, tags_at_end, tags_at_start
+from cia.registry.evaluation_files import EVALUATION_TAG, Evaluation, EvaluationFiles
 from cia.registry.last_known import LastKnown
 from cia.registry.mlflow_client import mlflow_errors, open_client, tracking_uri
 from cia.registry.registered_adapter import CHECKSUM_TAG, LONGEST_TAG, SCORE_TAG, RegisteredAdapter, from_model_version
@@ -45,6 +46,7 @@ class Registry:
         self._uri = tracking_uri(settings)
         self._last_known = LastKnown(settings.home / "production.json")
         self._files = AdapterFiles(settings, lambda: self._client)
+        self._evaluations = EvaluationFiles(settings, lambda: self._client)
 
     @cached_property
     def _client(self) -> MlflowClient:
@@ -58,11 +60,12 @@ class Registry:
         base: str | Path,
         run_id: str | None = None,
         tags: Mapping[str, str] | None = None,
+        evaluation: Path | None = None,
     ) -> RegisteredAdapter:
         """Return the new version made of the adapter folder, trained on ``base``; it is not promoted.
 
-        ``run_id`` is the training run that the files are kept with; without one a run is made. Raises AdapterError for an
-        adapter that vLLM would reject.
+        ``run_id`` is the training run that the files are kept with; without one a run is made. ``evaluation`` is a folder
+        with the reports behind ``scores``, kept with them. Raises AdapterError for an adapter that vLLM would reject.
         """
         check_adapter(adapter, base, self._settings.serving.max_lora_rank)
         described = {
@@ -77,6 +80,8 @@ class Registry:
         client = self._client
         run_id = run_id or start_run(client, self._settings, "registered", {"source": "adapter folder"})
         self._files.upload(run_id, adapter)
+        if evaluation is not None:
+            described[EVALUATION_TAG] = self._evaluations.upload(run_id, evaluation)
         self._ensure_model()
         with mlflow_errors(self._uri):
             source = f"runs:/{run_id}/{ARTIFACTS}"
@@ -96,6 +101,10 @@ class Registry:
     def get(self, version: int | str) -> RegisteredAdapter:
         """Return one version, given as 3, "3" or "code-assistant:3". Raises InputError when there is none such."""
         return self._get(self._number(version), self._production_version())
+
+    def evaluation(self, version: int | str) -> Evaluation:
+        """Return what a version was scored as, and against what. Raises InputError when it was registered without."""
+        return self._evaluations.read(self.get(version))
 
     def aliases(self) -> dict[str, int]:
         """Return the version that each alias names: one short question, for whoever looks every second."""
@@ -138,7 +147,7 @@ class Registry:
             self._check_files(adapter)
             if former is not None and former.version == adapter.version:
                 return adapter
-            tags = {"promoted_by": by, "promoted_why": why, "promoted_at": datetime.now(UTC).isoformat(timespec="seconds")}
+            tags = {"promoted_by": by, "promoted_why": why, "promoted_at": _now()}
             tags["previous_production"] = str(former.version) if former else ""
             return self._move_alias(adapter, former, tags)
 
@@ -150,7 +159,9 @@ class Registry:
                 raise InputError("there is no earlier version to go back to")
             adapter = self.get(present.previous_production)
             self._check_files(adapter)
-            return self._move_alias(adapter, present, {"promoted_by": by, "promoted_why": why})
+            moved = self._move_alias(adapter, present, {"promoted_by": by, "promoted_why": why, "promoted_at": _now()})
+            self._tag(present.version, {"rolled_back_by": by, "rolled_back_why": why, "rolled_back_at": _now()})
+            return moved
 
     def canary(self) -> Canary | None:
         """Return the version on trial, or None. One that came into Production meanwhile is on trial no more."""
@@ -230,20 +241,26 @@ class Registry:
     def fetch(self, version: int | str) -> Path:
         """Return the folder under CIA_HOME that holds a version, downloading it if need be."""
         number = self._number(version)
-        return self.download(number, self._settings.home / "adapters" / str(number))
+        return self.download(number, self._folder(number))
 
     def _check_files(self, adapter: RegisteredAdapter) -> None:
-        """Look at the files that vLLM will fetch, which are those in the registry: what lies here says nothing about them."""
-        with self._files.copied(adapter) as folder:
+        """Look at the files that vLLM will fetch, which are those in the registry, and keep them here when they are good."""
+
+        def check(folder: Path) -> None:
             check_adapter(folder, adapter.base_model, self._settings.serving.max_lora_rank)
             for name in (CONFIG, WEIGHTS):
                 if adapter.checksums.get(name) not in (None, sha256_of(folder / name)):
                     raise AdapterError(f"{name} of {adapter.served_name} is not the file that was registered; train it again")
+
+        self._files.download(adapter, self._folder(adapter.version), check)
         present = base_fingerprint(adapter.base_model)
         if present and adapter.base_fingerprint and present != adapter.base_fingerprint:
             raise AdapterError(
                 f"{adapter.served_name} was trained on other weights than {adapter.base_model} now holds; train it again"
             )
+
+    def _folder(self, version: int) -> Path:
+        return self._settings.home / "adapters" / str(version)
 
     def _refuse_failed(self, adapter: RegisteredAdapter) -> None:
         if adapter.gate != "passed":
@@ -328,3 +345,7 @@ class Registry:
         if not text.isdecimal():
             raise InputError(f"{version!r} is no version; give a number such as 3")
         return int(text)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
