@@ -71,7 +71,10 @@ def check_adapter(directory: Path, base: str | Path, max_rank: int) -> AdapterFa
         modules.add(module.rpartition(".")[2])
         pairs.setdefault(module, {})[side] = tuple(tensor["shape"])
         _refuse_what_is_no_number(directory, name, tensor)
+    targets = config.get("target_modules")
     for module, shapes in pairs.items():
+        if isinstance(targets, list) and not any(module == target or module.endswith(f".{target}") for target in targets):
+            raise AdapterError(f"the adapter in {directory} changes {module}, which is not among its target_modules")
         _check_shapes(directory, module, shapes, facts.rank, base_shapes)
     unknown = sorted(modules - KNOWN_MODULES) if not base_shapes else []
     if unknown:

@@ -27,6 +27,10 @@ Occurrences = Callable[[Iterable[str]], tuple[dict[str, int], int]]
 WEIGHTS = {"score": 0.38, "coverage": 9.63, "missing_names": -2.92}
 BIAS = -10.8
 
+SURE = 2.0
+"""Log-odds, a probability of 0.88, from which a small model is not asked whether to answer, only with what: it declines more
+rightly answered questions in a person's words than unanswerable ones are left."""
+
 HITS_READ = 5
 """Of the first hits, one must bring the question's words together; further down that happens by chance."""
 
@@ -58,6 +62,11 @@ class Evidence:
     def answerable(self) -> bool:
         """Whether it is more likely than not that the code answers the question."""
         return self.log_odds >= 0
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is so likely that a small model's doubt would be worth less."""
+        return self.log_odds >= SURE
 
 
 def rarity_in(retriever: Retriever, repos: Sequence[str] | None) -> Occurrences:

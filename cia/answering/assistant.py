@@ -186,7 +186,7 @@ class Assistant:
             return turn
         chosen = turn.response.results[: self.settings.answering.context_chunks]
         budget = Budget(int(self._budget.tokens * share), self._budget.count)
-        return replace(turn, prompt=build_prompt(turn.question, chosen, budget, self.settings.model.form))
+        return replace(turn, prompt=build_prompt(turn.question, chosen, budget, self.settings.model.form, turn.evidence.sure))
 
     def _answer(self, turn: _Turn, config: RunnableConfig | None = None) -> Iterator[Event]:
         if not turn.evidence.answerable:

@@ -5,8 +5,9 @@ excerpts, numbered, each in a fence, then the question. The code is data. Three 
 run of backticks in the text, marks that a chat template would read as the end of a turn are spelled apart, and the system
 message says what a fence means.
 
-By choice, for a small model, it is a card for each excerpt and the question, and the model says one excerpt's number or declines:
-the server allows no other text. The code writes the sentence about the chosen place, so nothing in it is made up.
+By choice, for a small model: a card for each excerpt and the question, and the model says one excerpt's number or, unless the
+search is sure of an answer, declines; the server allows no other text. The code writes the sentence about the chosen place, so
+nothing in it is made up, and points to the best other places where the question does not name the chosen one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cia.answering.cards import card, cards_message
-from cia.answering.sentences import sentence_about
+from cia.answering.sentences import is_named, name_shown, sentence_about
+from cia.code_facts.english import listed
 from cia.retrieval.result import SearchResult
 from cia.settings import AnswerForm, ModelSettings
 
@@ -38,6 +40,9 @@ CHARACTERS_PER_TOKEN = 3.2
 
 TURN_TOKENS = 8
 """What a chat template wraps around one message: role, separators, end of turn."""
+
+SEE_ALSO = 2
+"""Further places of an answer to a question in words: among the first three is the right one much more often than first."""
 
 SHORTEST_HEAD = 3
 """A chunk cut to fewer lines than this says too little to be worth its header."""
@@ -88,18 +93,27 @@ class Prompt:
         chosen = written.strip()
         if chosen not in self.choices or chosen == ABSTENTION:
             return written
-        return f"{sentence_about(self.question, self.context[self.choices.index(chosen)])} {chosen}"
+        place = self.choices.index(chosen)
+        said = f"{sentence_about(self.question, self.context[place])} {chosen}"
+        others = [(f"[{n + 1}]", name_shown(other.symbol)) for n, other in enumerate(self.context) if n != place][:SEE_ALSO]
+        if not others or is_named(self.context[place], self.question):
+            return said
+        return f"{said} See also {listed([f'`{name}` {number}' if name else number for number, name in others])}."
 
 
-def build_prompt(question: str, context: Sequence[SearchResult], budget: Budget, form: AnswerForm = "prose") -> Prompt:
+def build_prompt(
+    question: str, context: Sequence[SearchResult], budget: Budget, form: AnswerForm = "prose", sure: bool = False
+) -> Prompt:
     """Return the prompt for ``question`` with as much of ``context`` (best first) as ``budget`` holds.
+
+    ``sure`` says that the context surely answers (``Evidence.sure``): a model that chooses is then not offered to decline.
 
     A chunk that does not fit is cut to its first lines, kept exact, and its range shrinks to them; one of which nothing
     worth showing fits is left out. A question that would take more than half of the budget is cut short.
     """
     question = _within(_harmless(question), budget.count, budget.tokens // 2)
     if form == "choice":
-        return _build_choice(question, context, budget)
+        return _build_choice(question, context, budget, sure)
     frame = budget.count(SYSTEM) + budget.count(_question_part(question)) + 3 * TURN_TOKENS
     shown = _pack(context, budget.tokens - frame, budget.count)
     excerpts = "\n\n".join(_excerpt(number, chunk) for number, chunk in enumerate(shown, start=1))
@@ -115,13 +129,14 @@ def build_messages(question: str, context: Sequence[SearchResult], budget: Budge
     return build_prompt(question, context, budget).messages
 
 
-def _build_choice(question: str, context: Sequence[SearchResult], budget: Budget) -> Prompt:
+def _build_choice(question: str, context: Sequence[SearchResult], budget: Budget, sure: bool) -> Prompt:
     cards = [_harmless(card(result, question)) for result in context]
     while cards and budget.count(cards_message(question, cards)) + 2 * TURN_TOKENS > budget.tokens:
         cards.pop()
     numbers = tuple(f"[{number}]" for number in range(1, len(cards) + 1))
     messages = [{"role": "user", "content": cards_message(question, cards)}]
-    return Prompt(messages, tuple(context[: len(cards)]), (*numbers, ABSTENTION), question)
+    choices = numbers if sure and numbers else (*numbers, ABSTENTION)
+    return Prompt(messages, tuple(context[: len(cards)]), choices, question)
 
 
 def fenced(text: str, language: str) -> str:

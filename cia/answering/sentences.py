@@ -60,6 +60,12 @@ def name_shown(symbol: str) -> str:
     return symbol if symbol.isprintable() and "`" not in symbol else ""
 
 
+def is_named(result: SearchResult, question: str) -> bool:
+    """Whether ``question`` spells out the name of ``result``, by its last part at least."""
+    name = result.symbol.rpartition(".")[2]
+    return bool(name) and name in {asked.rpartition(".")[2] for asked in _NAME.findall(question)}
+
+
 def _uses(chunk: Chunk, asked: set[str]) -> str:
     own = chunk.symbol.rpartition(".")[2]
     used = [name for call in chunk.calls if (name := call.rpartition(".")[2]) in asked and name != own]

@@ -2,9 +2,9 @@
 
 For prose, the context holds the gold chunks among others that the question also finds, in a shuffled order, so that a model
 learns to pick the right excerpt by what it says and not by where it stands; the answer follows, with its citations as numbers.
-For a choice, the context is what serving would find, mostly in its order, which tells something too; a number follows, or the
-abstention when no excerpt is right. A definition of the evaluation set is never shown in training, and secrets are masked, as
-in serving.
+For a choice, the question is one that serving would ask a model, and the context what it would find, mostly in its order, which
+tells something too; a number follows, or the abstention when no excerpt is right. A definition of the evaluation set is never
+shown in training, and secrets are masked, as in serving.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cia.answering.abstention import Evidence, rarity_in, weigh
 from cia.answering.prompt import ABSTENTION, Budget, Prompt, build_prompt, estimate_tokens
 from cia.answering.secrets import masked
 from cia.chunking import language_of
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
     from cia.retrieval import Retriever
 
 FEWEST_DISTRACTORS, MOST_DISTRACTORS = 2, 4
-SHUFFLED_SHARE = 0.4
+SHUFFLED_SHARE = 0.25
 """Of the choices: enough that a model goes on reading the cards, and does not just trust the order that it sees in serving.
-Trained on the order of serving alone, right choices among shuffled cards fell from 0.87 to 0.58; with this share they stayed."""
+Trained on the order of serving alone, right choices among shuffled cards fell from 0.87 to 0.58; with a share of 0.4 they stayed,
+but a question in a person's words was then answered with the first place too seldom."""
 
 FOUND = 20
 """Hits asked for: enough to leave some when those of the other side and those beside the gold are taken out."""
@@ -56,7 +58,10 @@ class TrainingExample:
 def training_examples(
     pairs: Sequence[QuestionAnswerPair], retriever: Retriever, settings: Settings, progress: Progress = silent
 ) -> Iterator[TrainingExample]:
-    """Yield an example for each of ``pairs``; for prose, one whose gold chunks do not fit into the window is passed over.
+    """Yield an example for each of ``pairs`` that makes one.
+
+    For prose, all but those whose gold chunks do not fit into the window; for a choice, all but those that are declined before
+    a model is asked, and those of which the search is sure but wrong.
 
     The same pairs, index and settings give the same examples. Raises NotIndexedError when a repository is gone.
     """
@@ -65,10 +70,11 @@ def training_examples(
         progress("packing examples", number, len(pairs))
         found = _found(pair, retriever, settings)
         if settings.model.form == "choice":
-            yield _choice(pair, found, settings)
-            continue
-        gold = [masked(_chunk(corpus, citation)) for citation in pair.citations]
-        example = _prose(pair, gold, _distractors(pair, gold, found, settings), settings)
+            evidence = weigh(pair.question, found[: settings.retrieval.limit], rarity_in(retriever, [pair.repo]))
+            example = _choice(pair, found, evidence, settings)
+        else:
+            gold = [masked(_chunk(corpus, citation)) for citation in pair.citations]
+            example = _prose(pair, gold, _distractors(pair, gold, found, settings), settings)
         if example is not None:
             yield example
     progress("packing examples", len(pairs), len(pairs))
@@ -81,16 +87,20 @@ def write_examples(examples: Iterable[TrainingExample], path: Path) -> int:
     return len(lines)
 
 
-def _choice(pair: QuestionAnswerPair, found: Sequence[SearchResult], settings: Settings) -> TrainingExample:
+def _choice(
+    pair: QuestionAnswerPair, found: Sequence[SearchResult], evidence: Evidence, settings: Settings
+) -> TrainingExample | None:
+    if not evidence.answerable:
+        return None
     context = list(found[: settings.answering.context_chunks])
     random_ = random.Random(f"{settings.dataset.seed} {pair.id}")
     if random_.random() < SHUFFLED_SHARE:
         random_.shuffle(context)
     budget = Budget(min(settings.model.context_tokens, settings.training.max_tokens))
-    prompt = build_prompt(pair.question, context, budget, "choice")
+    prompt = build_prompt(pair.question, context, budget, "choice", evidence.sure)
     right = (n for n, shown in enumerate(prompt.context, start=1) if any(_overlap(shown, gold) for gold in pair.citations))
-    number = next(right, 0)
-    return TrainingExample(prompt.messages, f"[{number}]" if number else ABSTENTION, _check(pair, prompt, "choice"))
+    completion = next((f"[{number}]" for number in right), ABSTENTION)
+    return TrainingExample(prompt.messages, completion, _check(pair, prompt, "choice")) if completion in prompt.choices else None
 
 
 def _check(pair: QuestionAnswerPair, prompt: Prompt, form: AnswerForm) -> dict[str, Any]:

@@ -25,10 +25,11 @@ BATCH = 4
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question and its context, best first. The reference answer stays with the evaluation."""
+    """A question, its context, best first, and whether that surely answers. The reference answer stays with the evaluation."""
 
     question: str
     context: tuple[SearchResult, ...]
+    sure: bool = False
 
 
 class AnswerSource(Protocol):
@@ -71,7 +72,7 @@ class TransformersAnswers:
         """Return the model's answers, their citations checked. Raises OperationError when the model cannot be loaded."""
         tokenizer, model = self._loaded = self._loaded or self._load()
         budget = Budget.of(self._settings.model, lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
-        prompts = [build_prompt(each.question, each.context, budget, self._settings.model.form) for each in asked]
+        prompts = [build_prompt(each.question, each.context, budget, self._settings.model.form, each.sure) for each in asked]
         texts: list[str] = []
         for start in range(0, len(prompts), BATCH):
             texts += self._generate(tokenizer, model, prompts[start : start + BATCH])
@@ -145,7 +146,7 @@ class OpenAIAnswers:
         from langchain_core.runnables import RunnableLambda
 
         budget = Budget.of(self._settings.model, estimate_tokens)
-        prompts = [build_prompt(each.question, each.context, budget, self._settings.model.form) for each in asked]
+        prompts = [build_prompt(each.question, each.context, budget, self._settings.model.form, each.sure) for each in asked]
         try:
             replies = RunnableLambda(self._ask).batch(prompts, {"max_concurrency": BATCH})
         except Exception as error:  # httpx, openai and langchain each have their own

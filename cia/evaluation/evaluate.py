@@ -41,11 +41,15 @@ STRIDE = 8
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A pair, the context that every system gets for it, and whether the assistant would decline before asking a model."""
+    """A pair, the context that every system gets for it, and whether the assistant would decline before asking a model.
+
+    ``sure`` is ``Evidence.sure``: a model that chooses is not offered to decline.
+    """
 
     pair: QuestionAnswerPair
     context: tuple[SearchResult, ...]
     declined: bool = False
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,8 @@ def prepare_questions(
         progress("retrieving", number, len(chosen))
         results = retriever.search(pair.question, repos=repos, limit=settings.retrieval.limit).results
         context = tuple(results[: settings.answering.context_chunks])
-        questions.append(Question(pair, context, declined=not weigh(pair.question, results, rarity).answerable))
+        evidence = weigh(pair.question, results, rarity)
+        questions.append(Question(pair, context, not evidence.answerable, evidence.sure))
     leaked = {leak.evaluation for leak in find_leaks(training, chosen)}
     if examples is not None:
         leaked |= asked_in_training(examples, chosen)
@@ -143,10 +148,14 @@ def _answers(source: AnswerSource, questions: Sequence[Question], progress: Prog
     for start in range(0, len(asked), STRIDE):
         progress("answering", start, len(asked))
         batch = asked[start : start + STRIDE]
-        replies = source.answer([Asked(questions[number].pair.question, questions[number].context) for number in batch])
+        replies = source.answer([_asked(questions[number]) for number in batch])
         for number, reply in zip(batch, replies, strict=True):
             answers[number] = reply
     return answers
+
+
+def _asked(question: Question) -> Asked:
+    return Asked(question.pair.question, question.context, question.sure)
 
 
 def _reordered(questions: Sequence[Question], most: int) -> list[Question]:

@@ -76,9 +76,18 @@ def test_the_prompt_offers_one_number_for_each_card_and_the_abstention():
     assert prompt.choices == ("[1]", "[2]", ABSTENTION)
     assert [message["role"] for message in prompt.messages] == ["user"]
     assert prompt.read("[2]") == "`greet` is a function in `b.py`: Return a greeting for one person. [2]"
+    assert build_prompt("What?", [found()], Budget(800), "choice", sure=True).choices == ("[1]",)
+    assert build_prompt("What?", [], Budget(800), "choice", sure=True).choices == (ABSTENTION,)
     assert prompt.read(ABSTENTION) == ABSTENTION
     assert prompt.read("It greets [1].") == "It greets [1]."  # a server that ignores the restriction is read as prose
     assert prompt.read("[7]") == "[7]"
+
+
+def test_a_question_in_words_is_pointed_to_other_places_too():
+    places = [found(path=f"{name}.py", symbol=name) for name in ("hail", "greet", "wave")]
+    assert build_prompt("How is somebody welcomed?", places, Budget(800), "choice").read("[2]") == (
+        "`greet` is a function in `greet.py`: Return a greeting for one person. [2] See also `hail` [1] and `wave` [3]."
+    )
 
 
 def test_cards_that_do_not_fit_are_left_out_and_cannot_be_chosen():
@@ -133,8 +142,7 @@ def test_a_chosen_place_becomes_a_sentence_with_its_checked_citation(shop, choos
 def test_the_server_is_told_to_allow_nothing_else(shop, choosing):
     Assistant(choosing, shop).ask(QUESTION)
     choices = Chooser.asked[0]["structured_outputs"]["choice"]
-    assert choices[0] == "[1]"
-    assert choices[-1] == ABSTENTION
+    assert choices == [f"[{number}]" for number in range(1, len(choices) + 1)]  # the search is sure of this one
 
 
 def test_a_choice_to_decline_is_an_abstention(shop, choosing):

@@ -268,7 +268,8 @@ def test_a_choice_is_trained_on_what_serving_finds_mostly_in_its_order(built):
         assert example.completion in example.check["choices"]
         on_top += example.completion == "[1]"
     retriever.close()
-    assert len(examples) == len(train)
+    answerable = [pair for pair in train if pair.kind != "unanswerable"]
+    assert 0.8 * len(answerable) < len(examples) < len(train)  # what is declined before a model is asked is no example
     assert len(examples) / 4 < on_top < len(examples)  # the best is mostly first, and not always
 
 
