@@ -115,3 +115,35 @@ def test_two_trainings_of_one_base_have_different_fingerprints(base: Path, tmp_p
     (other / "model.safetensors").write_bytes(weights)
     assert base_fingerprint(other) != base_fingerprint(base)
     assert base_fingerprint("org/model") == ""
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"base_model_name_or_path": "/another/base"},
+        {"r": 2},
+        {"peft_type": "PROMPT_TUNING"},
+        {"target_modules": ["q_proj"]},
+        {"weights": {f"{Q_PROJ}.lora_A.weight": np.zeros((4, 15), np.float32)}},
+        {"weights": {f"{Q_PROJ}.lora_A.weight": np.zeros((4, 16), np.int32)}},
+        {"weights": {f"{Q_PROJ}.lora_magnitude_vector": np.zeros(16, np.float32)}},
+        {"weights": {"base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight": np.zeros((4, 16), np.float32)}},
+    ],
+)
+def test_what_the_server_would_refuse_to_load_is_refused_before_it_is_registered(
+    make_adapter: MakeAdapter, base: Path, config: dict
+) -> None:
+    """vLLM's resolver lives in an environment of its own and checks for itself; this check may be stricter, never laxer."""
+    from code_assistant_lora_resolver import checks
+    from code_assistant_lora_resolver.errors import AdapterRefused
+
+    def as_the_server_does(adapter: Path) -> None:
+        checks.check_base("a", checks.read_config("a", adapter)["base_model_name_or_path"], {str(base)})
+        checks.check_weights("a", adapter, base)
+
+    as_the_server_does(make_adapter())
+    adapter = make_adapter(**config)
+    with pytest.raises(AdapterRefused):
+        as_the_server_does(adapter)
+    with pytest.raises(AdapterError):
+        check_adapter(adapter, base, max_rank=16)

@@ -249,6 +249,91 @@ def test_two_promotions_at_once_leave_one_consistent_winner(
     assert {production.version, production.previous_production} == {2, 3}
 
 
+PROMOTE = """
+import sys, time
+from pathlib import Path
+from cia.registry import Registry
+from cia.settings import Settings
+registry = Registry(Settings(home=Path(sys.argv[1])))
+registry.list()
+print("ready", flush=True)
+sys.stdin.readline()
+adapter = registry.promote(int(sys.argv[2]), by=sys.argv[2], why="at once")
+print(adapter.version, adapter.previous_production)
+"""
+
+
+@pytest.mark.slow  # two processes load MLflow
+def test_two_processes_that_promote_at_once_take_turns(
+    registry: Registry, register: Callable[..., RegisteredAdapter], settings: Settings
+) -> None:
+    register(), register(), register()
+    registry.promote(1)
+    command = [sys.executable, "-c", PROMOTE, str(settings.home)]
+    racers = [
+        subprocess.Popen([*command, number], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for number in ("2", "3")
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        assert racer.stdout.readline() == "ready\n"
+    said = sorted(racer.communicate("go\n", timeout=120)[0].split() for racer in racers)
+
+    assert [racer.returncode for racer in racers] == [0, 0]
+    assert said in ([["2", "1"], ["3", "2"]], [["2", "3"], ["3", "1"]])
+    winner = registry.production()
+    assert winner is not None
+    assert [str(winner.version), str(winner.previous_production)] in said
+    assert winner.previous_production != 1
+    assert [version.version for version in registry.list() if version.in_production] == [winner.version]
+
+
+def test_a_rollback_says_on_both_versions_who_and_why(registry: Registry, register: Callable[..., RegisteredAdapter]) -> None:
+    register(), register()
+    registry.promote(1, by="ada", why="first")
+    registry.promote(2, by="ada", why="better")
+    restored = registry.rollback(by="grace", why="slower answers")
+    left = registry.get(2)
+    assert (restored.tags["promoted_by"], restored.tags["promoted_why"]) == ("grace", "slower answers")
+    assert (left.tags["rolled_back_by"], left.tags["rolled_back_why"]) == ("grace", "slower answers")
+    assert (left.tags["promoted_by"], left.tags["promoted_why"]) == ("ada", "better")
+    assert left.tags["rolled_back_at"] >= left.tags["promoted_at"]
+
+
+def test_a_version_with_other_files_than_were_registered_is_neither_promoted_nor_rolled_back_to(
+    registry: Registry, register: Callable[..., RegisteredAdapter], settings: Settings, make_adapter: MakeAdapter
+) -> None:
+    other = make_adapter(seed=5) / "adapter_model.safetensors"
+    for number in (1, 2, 3):
+        register()
+        if number < 3:
+            registry.promote(number)
+
+    def swap(version: int) -> None:
+        stored = settings.home / "mlartifacts" / "code-assistant" / registry.get(version).run_id / "artifacts" / "adapter"
+        (stored / "adapter_model.safetensors").write_bytes(other.read_bytes())
+
+    swap(1)
+    swap(3)
+    with pytest.raises(AdapterError, match="not the file that was registered"):
+        registry.promote(3)
+    with pytest.raises(AdapterError, match="not the file that was registered"):
+        registry.rollback()
+    production = registry.production()
+    assert production is not None
+    assert production.version == 2
+
+
+def test_a_promotion_fetches_the_files_once_and_keeps_them(
+    registry: Registry, register: Callable[..., RegisteredAdapter], settings: Settings
+) -> None:
+    register()
+    registry.promote(1)
+    kept = settings.home / "adapters" / "1" / "adapter_model.safetensors"
+    before = kept.stat().st_ino
+    assert registry.fetch(1) == kept.parent
+    assert kept.stat().st_ino == before
+
+
 def test_a_training_run_keeps_parameters_curve_and_files(
     settings: Settings, registry: Registry, make_adapter: MakeAdapter, base: Path
 ) -> None:
