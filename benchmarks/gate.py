@@ -27,6 +27,9 @@ RIGHT_PLACE = 0.84
 EASE = (4.2, 0.8)
 """Of the Beta distribution of a question's chance, with RIGHT_PLACE as its mean: most are easy, some hopeless."""
 
+REORDERED, STILL_RIGHT = 40, 0.9
+"""Questions asked again with their context in another order, and how often a place found is then found again."""
+
 UNANSWERABLE, DECLINED_RIGHTLY, DECLINED_WRONGLY = 0.1, 0.65, 0.03
 STILL_RELEVANT = 0.2
 """Of the sentences about a wrong place, how many share enough with the question."""
@@ -63,13 +66,13 @@ def _two_reports(random: np.random.Generator, questions: int, gain: float) -> It
             found |= changed < more / (1 - RIGHT_PLACE)
         else:
             found &= changed >= -more / RIGHT_PLACE
-        rows = tuple(_row(random, number, found[number], unanswerable[number]) for number in range(questions))
+        rows = tuple(_row(random, number, bool(found[number]), bool(unanswerable[number])) for number in range(questions))
         yield EvaluationReport(name=name, judge="drawn", data_hash="d", index_fingerprint="i", rows=rows)
 
 
 def _row(random: np.random.Generator, number: int, found: bool, unanswerable: bool) -> Row:
     declined = random.random() < (DECLINED_RIGHTLY if unanswerable else DECLINED_WRONGLY)
-    right = declined if unanswerable else bool(found) and not declined
+    right = declined if unanswerable else found and not declined
     supported = right if declined else True
     relevant = right or (not declined and random.random() < STILL_RELEVANT)
     values = dict.fromkeys(("citation_precision", "citation_recall", "right_line_rate"), float(right))
@@ -78,6 +81,8 @@ def _row(random: np.random.Generator, number: int, found: bool, unanswerable: bo
         "answer_relevancy": float(relevant),
         "abstention": float(declined == unanswerable),
     }
+    if number < REORDERED and not unanswerable:
+        values["right_line_shuffled"] = float(right and random.random() < STILL_RIGHT)
     return Row.model_construct(
         id=f"{number}", kind="unanswerable" if unanswerable else "where", question="", expected="", answer="drawn",
         abstained=declined, citations=(), gold=(), dropped_citations=0, answer_words=1, values=values, failures={},

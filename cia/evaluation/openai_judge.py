@@ -77,9 +77,21 @@ class OpenAIJudge:
             "max_tokens": VERDICT_TOKENS,
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": schema.__name__, "strict": True, "schema": schema.model_json_schema()},
+                "json_schema": {"name": schema.__name__, "strict": True, "schema": _closed(schema.model_json_schema())},
             },
         }
         reply = self._client.post("/chat/completions", json=request)
         reply.raise_for_status()
         return str(reply.json()["choices"][0]["message"]["content"] or "")
+
+
+def _closed(schema: Any) -> Any:
+    """The same schema with every property required and no others allowed: OpenAI's strict mode takes no other, vLLM any."""
+    if isinstance(schema, list):
+        return [_closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {name: _closed(part) for name, part in schema.items() if name != "default"}
+    if isinstance(schema.get("properties"), dict):
+        closed |= {"required": list(schema["properties"]), "additionalProperties": False}
+    return closed

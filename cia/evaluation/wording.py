@@ -15,6 +15,7 @@ FILE_PATH = re.compile(r"(?<![\w/])[\w.\-]+(?:/[\w.\-]+)*\.(?:[A-Za-z]{1,5})\b(?
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?!\w)")
 CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 SENTENCE_END = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)[\"')]*\s+(?=[A-Z`\"'(_])")
+POINTER = re.compile(r"See also\b")
 USES = re.compile(r"\b(?:creates|instantiates|tests)(?=\s+`)")
 """Said of something named, these are calls of it."""
 BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)]|#{1,6}|>)\s+")
@@ -147,7 +148,7 @@ def read_wording(sentence: str) -> Wording:
 def sentences(answer: str) -> list[str]:
     """Cut an answer into what it states: sentences, list items, and each code block as a whole. Citations stay where they stand.
 
-    A lead-in that ends with a colon states nothing by itself, nor does a line that holds only citations.
+    A lead-in that ends with a colon states nothing by itself, nor does a pointer to other places, nor a line of citations.
     """
     found: list[str] = []
     position = 0
@@ -168,7 +169,7 @@ def _prose_sentences(text: str) -> list[str]:
         flat = re.sub(rf"([.!?])\s+((?:{CITATION.pattern}\s*)+)", r" \2\1 ", flat)
         for sentence in SENTENCE_END.split(flat):
             bare = CITATION.sub("", sentence).strip()
-            if WORD.search(bare) and not bare.endswith(":"):
+            if WORD.search(bare) and not bare.endswith(":") and not POINTER.match(bare):
                 found.append(sentence.strip())
     return found
 

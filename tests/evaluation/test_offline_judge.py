@@ -80,6 +80,13 @@ def test_a_true_sentence_that_cites_other_lines_is_not_supported(
     assert deepeval.faithfulness("Which errors does `Cart.add` raise?", answer, context).score == score
 
 
+def test_a_pointer_to_other_places_is_no_claim(deepeval: DeepEvalMetrics, shop: dict[str, SearchResult]) -> None:
+    question, context = "Which errors are raised by adding?", [describe(shop["Cart.add"]), describe(shop["Stock.price"])]
+    answer = f"`Cart.add` raises `OutOfStockError` {SHOP_CITATION['add']}. See also `Stock.price` [shop/shop/stock.py:21-23]."
+    assert deepeval.faithfulness(question, answer, context).score == 1.0
+    assert deepeval.answer_relevancy("Which errors does `Cart.add` raise?", answer).score == 1.0
+
+
 @pytest.mark.parametrize(
     ("question", "statement", "about"),
     [

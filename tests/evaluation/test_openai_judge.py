@@ -92,6 +92,10 @@ def test_verdicts_are_asked_for_as_guided_json(server: Server, judge: OpenAIJudg
     asked = [request["response_format"]["json_schema"] for request in server.requests]
     assert [each["name"] for each in asked] == ["Truths", "Claims", "Verdicts"]
     assert asked[2]["schema"]["required"] == ["verdicts"]
+    for document in asked:  # OpenAI's strict mode takes a schema only with every property required and no others allowed
+        objects = [document["schema"], *document["schema"].get("$defs", {}).values()]
+        assert all(each["additionalProperties"] is False for each in objects if "properties" in each)
+        assert all(set(each["required"]) == set(each["properties"]) for each in objects if "properties" in each)
     assert {request["temperature"] for request in server.requests} == {0}
     assert set(server.keys) == {"Bearer secret"}
 
