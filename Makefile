@@ -8,7 +8,7 @@ LORA_RESOLVER := inference_services/lora_resolver
 TORCH := torch==2.13.0
 UV := $(VENV)/bin/uv pip install --quiet
 
-.PHONY: demo test lint setup bench-index bench-scale bench-store bench-retrieval bench-server bench-serving bench-quantization screenshots clean
+.PHONY: demo test lint setup bench-index bench-scale bench-store bench-retrieval bench-server bench-serving bench-quantization bench-base-model bench-finetune bench-judge bench-gate screenshots clean
 
 demo: setup
 	@$(VENV)/bin/cia demo
@@ -41,6 +41,18 @@ bench-serving: setup
 
 bench-quantization: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.quantization $(ARGS)
+
+bench-base-model: $(VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.base_model $(ARGS)
+
+bench-finetune: $(VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.finetune $(ARGS)
+
+bench-judge: $(VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.judge
+
+bench-gate: $(VENV)/.ready
+	@$(VENV)/bin/python -m benchmarks.gate
 
 screenshots: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.page_screenshot

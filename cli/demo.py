@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import shlex
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -23,7 +26,7 @@ QUESTIONS = (
 )
 DEMO_USER = "demo"
 ADAPTER_SECONDS = 60.0
-"""For vLLM to fetch the adapter; after that the answers say for themselves what is wrong."""
+"""For vLLM to fetch the adapter."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,13 +41,15 @@ def demo() -> None:
     print(f"1. The pipeline on {' and '.join(settings.corpus.sources)}, through kfp.local")
     registered = _run_pipeline(settings)
     print(f"\n2. The gate\n   {registered}\n   {_who_answers(settings)}")
-    print("\n3. Serving")
+    print(f"\n3. The same data, every question with a wrong answer\n   {_sabotage(settings)}")
+    print("\n4. Serving")
     with running_server(_with_free_port(settings), "--with-vllm") as server:
         api_key = key_of_user(settings, DEMO_USER)
         print(f"   assistant {server.address}, vLLM behind it\n   {_wait_until_it_answers(server, api_key, settings)}")
-        print("\n4. Three questions over HTTP")
+        print("\n5. Three questions over HTTP")
         for question in QUESTIONS:
             _ask(server.address, api_key, question)
+        _force_and_roll_back(server, api_key, settings)
         if server.admin_key is not None:
             print(f'\nThe administrator is called "admin"; the API key, shown this once: {server.admin_key}')
         page = f"{server.address}/#key={api_key}"
@@ -76,6 +81,44 @@ def _who_answers(settings: Settings) -> str:
     return f"{production.served_name} answers below; where it cannot, the answer is extractive and the reason stands beside it."
 
 
+def _sabotage(settings: Settings) -> str:
+    """Have the gate look at an adapter trained on wrong answers; return what became of it."""
+    from cia.registry import Registry
+    from cli.sabotage import register_sabotaged
+
+    production = Registry(settings).production()
+    if production is None:
+        return "Left out: nothing is in Production that it could replace."
+    with progress_line("   sabotaged") as progress:
+        return register_sabotaged(settings, production, progress)
+
+
+def _force_and_roll_back(server: RunningServer, api_key: str, settings: Settings) -> None:
+    """Put the refused version into Production by force while users are served, and take that back."""
+    from cia.registry import Registry
+
+    registry = Registry(settings)
+    production = registry.production()
+    refused = next((version for version in registry.list() if version.gate != "passed"), None)
+    if production is None or refused is None:
+        return
+    print("\n6. Somebody forces the refused version into Production, and the command that takes it back")
+    from cli.main import run
+
+    number = str(refused.version)
+    for command, answering in (
+        (["models", "promote", number], production.served_name),
+        (["models", "promote", number, "--force", "--reason", "to show what a rollback does"], refused.served_name),
+        (["models", "rollback"], production.served_name),
+    ):
+        print(f"   $ cia {shlex.join(command)}")
+        with contextlib.redirect_stdout(io.StringIO()) as said, contextlib.redirect_stderr(said):
+            run(command)
+        began = time.monotonic()
+        _wait_for_adapter(server, api_key, answering)
+        print(f"     {said.getvalue().strip()}\n     {answering} answers, {time.monotonic() - began:.1f} s later")
+
+
 def _with_free_port(settings: Settings) -> Settings:
     """The same settings for a vLLM of the demo's own, whatever else runs here."""
     serving = settings.serving.model_copy(update={"port": 0})
@@ -85,22 +128,30 @@ def _with_free_port(settings: Settings) -> Settings:
 
 def _wait_until_it_answers(server: RunningServer, api_key: str, settings: Settings) -> str:
     """Return that vLLM is ready, in its own words, once it has fetched what is in Production or cannot."""
-    import httpx
-
     from cia.registry import Registry
 
     with progress_line("   vLLM") as progress:
         ready = server.wait_for_vllm(settings.serving.start_timeout_seconds, progress)
         production = Registry(settings).production()
-        deadline = time.monotonic() + ADAPTER_SECONDS
-        while production is not None and time.monotonic() < deadline:
-            reply = httpx.get(f"{server.address}/model/info", headers={"Authorization": f"Bearer {api_key}"}, timeout=30.0)
-            info: dict[str, Any] = reply.raise_for_status().json()
-            if info["model"] == production.served_name:
-                break
-            progress(f"{production.served_name}: {info['detail']}", 0, 0)
-            time.sleep(0.5)
+        if production is not None:
+            name = production.served_name
+            _wait_for_adapter(server, api_key, name, lambda detail: progress(f"{name}: {detail}", 0, 0))
     return ready
+
+
+def _wait_for_adapter(server: RunningServer, api_key: str, name: str, tell: Callable[[str], None] | None = None) -> None:
+    """Return when ``name`` answers, or after ADAPTER_SECONDS: then the answers say for themselves what is wrong."""
+    import httpx
+
+    deadline = time.monotonic() + ADAPTER_SECONDS
+    while time.monotonic() < deadline:
+        reply = httpx.get(f"{server.address}/model/info", headers={"Authorization": f"Bearer {api_key}"}, timeout=30.0)
+        info: dict[str, Any] = reply.raise_for_status().json()
+        if info["model"] == name:
+            return
+        if tell is not None:
+            tell(info["detail"])
+        time.sleep(0.2)
 
 
 def _ask(address: str, api_key: str, question: str) -> None:

@@ -61,13 +61,14 @@ def compare(
 @app.command()
 def promote(
     version: Annotated[str, typer.Argument(help="The version to serve.")],
-    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "promoted by hand",
+    reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Although the gate refused it; say why with --reason.")] = False,
 ) -> None:
     """Make a version that passed the gate the one in Production."""
     from cia.registry import Registry
 
     registry = Registry(load_settings())
-    registry.promote(version, by=getpass.getuser(), why=reason)
+    registry.promote(version, by=getpass.getuser(), why=reason if force else reason or "promoted by hand", force=force)
     print(f"{version} is in Production")
 
 
