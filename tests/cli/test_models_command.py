@@ -90,10 +90,18 @@ def test_versions_are_promoted_listed_compared_and_rolled_back(cia: Cia) -> None
     assert "slower" in cia("list").out
 
 
+def test_a_refused_version_is_promoted_by_force_with_a_reason_and_taken_back(cia: Cia) -> None:
+    assert cia("promote", "1").code == 0
+    assert cia("promote", "3", "--force", "--reason", "an emergency").out == "3 is in Production\n"
+    assert "an emergency" in cia("list").out
+    assert cia("rollback").out == "code-assistant:1 is in Production again\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
         (["promote", "3"], 1, "did not pass the gate"),
+        (["promote", "3", "--force"], 2, "needs a reason"),
         (["promote", "9"], 2, "no code-assistant:9"),
         (["compare", "1", "1"], 2, "itself"),
         (["compare", "1", "newest"], 2, "no version"),
