@@ -19,7 +19,7 @@ import importlib.metadata
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,9 @@ def fine_tune(options: argparse.Namespace, report: Report) -> dict[str, Any]:
     processes = Processes.of_environment()
     check_options(options, processes.count)
     load_model = choose_loader(processes)
-    examples = read_examples(options.examples)
-    tokenizer, shape = load_tokenizer(options.base)
+    learn, watch = hold_out(read_examples(options.examples), options.held_out)
 
-    learn, watch = hold_out(examples, options.held_out)
+    tokenizer, shape = load_tokenizer(options.base)
     encoded = encode(learn, tokenizer, options.max_tokens)
     watched = encode(watch, tokenizer, options.max_tokens) if watch else None
     plan = _memory_plan(options, shape, encoded, processes)
@@ -60,12 +59,8 @@ def fine_tune(options: argparse.Namespace, report: Report) -> dict[str, Any]:
         print(plan.table(), file=sys.stderr, flush=True)
 
     out = Path(options.out).absolute()
-    with processes.joined(), _alone(out, processes):
-        if processes.first:
-            forget_other_recipes(out / "checkpoints", identity(options))
-            remove_unfinished(out)
-        total = sum(steps for name, steps in (("sft", options.steps), ("grpo", options.grpo_steps)) if name in _phases(options))
-        report("loading the base model", 0, total)
+    with processes.joined(), _alone(out, processes, identity(options)):
+        report("loading the base model", 0, _total_steps(options))
         with memory_errors(options):
             model, _ = load_model(_model_request(options, processes))
         if options.adapter:
@@ -73,38 +68,45 @@ def fine_tune(options: argparse.Namespace, report: Report) -> dict[str, Any]:
         run = _run_log(options) if processes.first else SilentRunLog()
         with recorded(run), memory_errors(options):
             run.parameters(recipe(options) | {"processes": processes.count, "accumulation": plan.accumulation})
-            shown = (watch or learn)[: options.samples]
-            before = answers_to(shown, model, tokenizer, adapted=bool(options.adapter)) if processes.first else []
+            shown = (watch or learn)[: options.samples] if processes.first else []
+            before = answers_to(shown, model, tokenizer, adapted=bool(options.adapter))
 
-            place = Workplace(options, plan, processes, run, report, total)
+            place = Workplace(options, plan, processes, run, report, _total_steps(options))
             phases: list[Phase] = []
             if "sft" in _phases(options):
                 phases.append(imitate(place, model, tokenizer, encoded, watched))
             if "grpo" in _phases(options):
-                place = replace(place, first_step=total - options.grpo_steps)
+                place = replace(place, first_step=place.total_steps - options.grpo_steps)
                 phases.append(be_rewarded(place, model, tokenizer, learn))
 
-            outcome = _outcome(options, phases, encoded, plan) | {"run_id": run.run_id}
+            samples = sample_table(shown, before, answers_to(shown, model, tokenizer, adapted=True))
+            outcome = _outcome(options, phases, encoded, plan) | {"samples": samples, "run_id": run.run_id}
             if processes.first:
-                report("saving the adapter", total, total)
-                samples = sample_table(shown, before, answers_to(shown, model, tokenizer, adapted=True))
-                _save_adapter(model, out / "adapter", options)
-                outcome |= {"samples": samples, "peak_memory_mib": peak_memory_mib()}
-                replace_text(out / "training.json", json.dumps(outcome, indent=1) + "\n")
-                run.metrics({name: outcome[name] for name in ("seconds", "tokens_per_second", "peak_memory_mib")}, total)
-                run.table("samples", samples)
-                run.artifacts(out / "adapter", "adapter")
+                report("saving the adapter", place.total_steps, place.total_steps)
+                _save(model, outcome, out, options, run)
         if processes.first:
             shutil.rmtree(out / "checkpoints", ignore_errors=True)
     return outcome
+
+
+def _total_steps(options: argparse.Namespace) -> int:
+    return sum({"sft": options.steps, "grpo": options.grpo_steps}[name] for name in _phases(options))
 
 
 def _phases(options: argparse.Namespace) -> list[str]:
     return str(options.method).split("+")
 
 
-def _alone(out: Path, processes: Processes) -> contextlib.AbstractContextManager[None]:
-    return exclusive(out / ".lock", f"training into {out}") if processes.first else contextlib.nullcontext()
+@contextlib.contextmanager
+def _alone(out: Path, processes: Processes, identity: str) -> Iterator[None]:
+    """Hold the folder while the block runs, rid of what a kill or another recipe left. The first process does it for all."""
+    if not processes.first:
+        yield
+        return
+    with exclusive(out / ".lock", f"training into {out}"):
+        forget_other_recipes(out / "checkpoints", identity)
+        remove_unfinished(out)
+        yield
 
 
 def _run_log(options: argparse.Namespace) -> RunLog:
@@ -165,6 +167,14 @@ def _target_modules(options: argparse.Namespace) -> tuple[str, ...]:
 # ---------------------------------------------------------------- save
 
 
+def _save(model: Any, outcome: dict[str, Any], out: Path, options: argparse.Namespace, run: RunLog) -> None:
+    _save_adapter(model, out / "adapter", options)
+    replace_text(out / "training.json", json.dumps(outcome, indent=1) + "\n")
+    run.metrics({name: outcome[name] for name in ("seconds", "tokens_per_second", "peak_memory_mib")}, outcome["steps"])
+    run.table("samples", outcome["samples"])
+    run.artifacts(out / "adapter", "adapter")
+
+
 def _save_adapter(model: Any, path: Path, options: argparse.Namespace) -> None:
     with replace_directory(path) as staging:
         model.save_pretrained(staging)
@@ -201,6 +211,7 @@ def _outcome(options: argparse.Namespace, phases: Sequence[Phase], encoded: Enco
         "best_steps": {phase.name: phase.best_step for phase in phases},
         "seconds": round(seconds, 1),
         "tokens_per_second": round(sum(phase.tokens for phase in phases) / seconds) if seconds else 0,
+        "peak_memory_mib": peak_memory_mib(),
         "resumed_from_step": sum(phase.resumed_from for phase in phases),
         "examples": len(encoded.rows),
         "examples_cut": encoded.cut,
@@ -236,7 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limit_threads(options.threads)
     try:
         with sigterm_as_exit():
-            choose_loader(processes)
+            choose_loader(processes)  # imports Unsloth, where it is, before what it alters
             quiet_libraries()
             outcome = fine_tune(options, report)
     except CiaError as error:

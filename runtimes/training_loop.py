@@ -83,13 +83,13 @@ def carry_out(place: Workplace, name: str, model: Any, make_trainer: Callable[[]
     A phase that was done before a kill is not run again.
     """
     folder = place.folder(name)
+    place.processes.wait()  # until the first has cleared away what is not to be carried on with
     done = finished_phase(folder)
     if done is not None:
         phase, adapter = done
         load_adapter(model, adapter)
         return phase
     checkpoint = newest_checkpoint(folder)
-    place.processes.wait()
     trainer = make_trainer()
     teller = _teller(place, "training" if name == "sft" else "rewarding")
     trainer.add_callback(teller)
