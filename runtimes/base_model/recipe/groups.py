@@ -32,7 +32,7 @@ CARDS = 5
 MOST_QUESTIONS, EACH_CARD = 8, 2
 REMOVED, ABSENT, ELSEWHERE = 0.3, 0.2, 0.8
 """Chances: that a group begins with a question whose answer is taken away, or with one about a name that is nowhere; and that it
-also has one about a definition that is not shown. Together a fifth of all questions, most of them among near misses."""
+also has one about a definition that is not shown. Together a seventh of all questions, most of them among near misses."""
 UNDOCUMENTED = 0.2
 """Of the cards, those without their documentation: a name, its arguments and what it calls must do."""
 NEAREST, STRANGERS = 8, 2
