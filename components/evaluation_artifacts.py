@@ -63,11 +63,12 @@ def compare_with_baseline(
     finally:
         retriever.close()
     candidate = evaluate(TransformersAnswers(settings, base, adapter, name="candidate"), asked, settings, progress=progress)
-    opponent = evaluate(_baseline(settings, baseline, base), asked, settings, progress=progress)
+    opponent = evaluate(baseline_source(settings, baseline, base), asked, settings, progress=progress)
     return Verdict(candidate, opponent, decide(candidate, opponent, settings.evaluation))
 
 
-def _baseline(settings: Settings, version: str, base: str) -> AnswerSource:
+def baseline_source(settings: Settings, version: str, base: str) -> AnswerSource:
+    """Return what answers today: a registered ``version``; with "", the ``base`` model or, where that is off, extracts."""
     if not version:
         unchanged = TransformersAnswers(settings, base, name=settings.model.base_model)
         return unchanged if settings.answering.use_base_model else ExtractiveAnswers()

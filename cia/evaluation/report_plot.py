@@ -17,9 +17,9 @@ MOST_TICKS = 6
 
 def interval_plot(differences: Mapping[str, Interval], caption: str) -> str:
     """Return an SVG of means with their intervals around 0: a metric above 0 has class ``up``, below ``down``, else ``level``."""
-    ends = [end for interval in differences.values() for end in (interval.low, interval.high)]
-    step = _step(min(0.0, *ends), max(0.0, *ends))
-    first, last = math.floor(min(0.0, *ends) / step), math.ceil(max(0.0, *ends) / step)
+    ends = [0.0, *(end for interval in differences.values() for end in (interval.low, interval.high))]
+    step = _step(min(ends), max(ends))
+    first, last = math.floor(min(ends) / step), math.ceil(max(ends) / step)
     last = max(last, first + 1)
     left, right = LABELS + MARGIN, WIDTH - FIGURES - MARGIN
 
