@@ -120,7 +120,7 @@ class ProductionSettings(Section):
 class DatasetSettings(Section):
     """Question-answer pairs made from the code, by a teacher, and by users."""
 
-    pairs_per_repo: int = Field(default=500, gt=0, description="How many pairs to make from each repository's code at most.")
+    pairs_per_repo: int = Field(default=1000, gt=0, description="How many pairs to make from each repository's code at most.")
     evaluation_share: float = Field(default=0.2, gt=0, lt=1, description="Share of definitions kept for evaluation.")
     unanswerable_share: float = Field(default=0.1, ge=0, lt=1, description="Share of questions the code does not answer.")
     seed: int = Field(default=7, description="Fixes sampling; the split depends on names alone.")
@@ -165,7 +165,7 @@ class TrainingSettings(Section):
     warm_up: float = Field(
         default=0.05, ge=0, lt=1, description="Share of the steps in which the rate rises; then a half cosine."
     )
-    steps: int = Field(default=100, gt=0, description="Optimiser steps.")
+    steps: int = Field(default=90, gt=0, description="Optimiser steps.")
     batch_size: int = Field(default=16, gt=0, description="Sequences a step, over all processes.")
     max_tokens: int = Field(default=640, gt=0, description="Longer sequences are cut from the left of the context.")
     packing: Literal["none", "by_length", "packed"] = Field(
@@ -201,7 +201,7 @@ class TrainingSettings(Section):
 class EvaluationSettings(Section):
     """Scoring and the promotion gate."""
 
-    questions: int = Field(default=150, gt=0, description="Evaluation questions a run, at most.")
+    questions: int = Field(default=240, gt=0, description="Evaluation questions a run, at most.")
     shuffled_questions: int = Field(
         default=40, ge=0, description="Of which so many are asked once more with their context in another order."
     )

@@ -34,7 +34,7 @@ from cli.progress_line import progress_line
 from components.dataset_artifacts import write_dataset
 from components.training_artifacts import TunedAdapter, train_adapter
 
-REPOSITORIES = ("pypi:celery==5.7.0", "pypi:werkzeug==3.1.5", "pypi:paramiko==4.0.0")
+REPOSITORIES = ("pypi:celery==5.7.0", "pypi:werkzeug==3.1.9", "pypi:paramiko==4.0.0")
 SHOWN = ("right_line_rate", "right_line_shuffled", "citation_precision", "citation_recall", "faithfulness", "abstention")
 
 

@@ -26,15 +26,12 @@ STEPS = ["fetch_corpus", "index_code", "build_dataset", "fine_tune_llm", "evalua
 
 
 def small_settings(folder: Path, **changes: str) -> Settings:
-    """Settings for a run of half a minute: this project's own sources, and a model far too small to be any good."""
+    """Settings for a run of half a minute: this project's own sources, and too few steps to gain anything."""
     source = Path(__file__).resolve().parents[2] / "cia"
     environment = {
         "CIA_HOME": str(folder / "home"),
         "CIA_CORPUS__SOURCES": f"[{source}]",
         "CIA_DATASET__PAIRS_PER_REPO": "80",
-        "CIA_TRAINING__BASE_STEPS": "5",
-        "CIA_TRAINING__BASE_LAYERS": "2",
-        "CIA_TRAINING__BASE_HIDDEN": "64",
         "CIA_TRAINING__STEPS": "3",
         "CIA_EVALUATION__QUESTIONS": "8",
         "CIA_EVALUATION__MINIMUM_QUESTIONS": "5",
@@ -154,7 +151,7 @@ def better(row: Row, value: float) -> Row:
 
 def run_gate(settings: Settings, folder: Path, passed: str) -> None:
     adapter = next((settings.home / "pipeline" / "artifacts").rglob("adapter_model.safetensors")).parent
-    base = next((settings.home / "models").glob("base-*"))
+    base = next((settings.home / "models").glob("code-assistant-base-*"))
     script = Path(__file__).with_name("gate_pipeline.py")
     arguments = [str(folder / "root"), str(adapter), json.dumps({"base": str(base)}), str(folder / "scores"), passed]
     environment = for_child_process(settings, folder, {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])})
