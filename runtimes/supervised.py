@@ -8,6 +8,10 @@ from runtimes.checkpoints import Phase
 from runtimes.training_examples import Encoded
 from runtimes.training_loop import Workplace, carry_out, trainer_settings
 
+LENGTH_STEP = 64
+"""Batches are padded to multiples of this. The CPU's kernels are compiled and kept for each new shape: without it a run grew by
+some 30 MiB a step, from 1.8 to 4.9 GiB in 100."""
+
 NO_LABEL = -100
 """Where PyTorch's cross-entropy counts nothing."""
 
@@ -42,6 +46,7 @@ def make_trainer(place: Workplace, model: Any, tokenizer: Any, learn: Encoded, w
         completion_only_loss=True,
         max_length=options.max_tokens if packed else None,
         packing=packed,
+        pad_to_multiple_of=None if packed else LENGTH_STEP,
         eval_packing=False,
         # Packed sequences are of one length anyway.
         train_sampling_strategy="group_by_length" if options.packing == "by_length" else "random",
