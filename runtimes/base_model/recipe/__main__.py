@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return {name: getattr(found, name).rate for name in ("answered", "forced", "abstained")}
 
         _tell(f"{len(groups)} groups of {sum(group.length for group in encoded):,} tokens; at the start {look(model)}")
-        schedule = Schedule(tokens=options.tokens, rate=options.rate)
+        schedule = Schedule(tokens=options.tokens, rate=options.rate, seed=options.seed)
         done = train(model, encoded, choice_tokens(tokenizer), schedule, work / "state.pt", look, _tell)
         write_model(model, tokenizer, done, work / "model")
     except CiaError as error:
@@ -140,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--groups", type=int, default=150, help="Groups from each package, at most.")
     parser.add_argument("--tokens", type=int, default=Schedule().tokens, help="Tokens to train on, padding included.")
     parser.add_argument("--rate", type=float, default=Schedule().rate, help="Peak learning rate.")
+    parser.add_argument("--seed", type=int, default=Schedule().seed, help="Fixes the order of the groups.")
     parser.add_argument("--start", type=Path, help="A model folder to train further, with its tokenizer.")
     return parser
 

@@ -30,7 +30,7 @@ def draw(runs: Sequence[Path], out: Path) -> None:
     axes.set(xlabel="million tokens seen", ylabel="share, on repositories not learnt from", ylim=(0, 1))
     losses.set(ylabel="loss, nats", ylim=(0, None))
     lines = [*axes.get_lines()[:2], *losses.get_lines()[:1]]
-    axes.legend(lines, [line.get_label() for line in lines], loc="lower right", frameon=False)
+    axes.legend(lines, [str(line.get_label()) for line in lines], loc="lower right", frameon=False)
     for side in (axes, losses):
         side.spines["top"].set_visible(False)
     figure.savefig(out, metadata={"Date": None})
