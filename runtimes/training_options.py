@@ -59,7 +59,7 @@ def _training_options(parser: argparse.ArgumentParser) -> None:
     loop.add_argument(
         "--method", choices=["sft", "grpo", "sft+grpo"], default="sft", help="imitate, be rewarded, or one after the other"
     )
-    loop.add_argument("--steps", type=int, default=100, help="optimiser steps of the imitation (SFT)")
+    loop.add_argument("--steps", type=int, default=90, help="optimiser steps of the imitation (SFT)")
     loop.add_argument("--batch-size", type=int, default=16, help="sequences a step, over all processes")
     loop.add_argument("--max-tokens", type=int, default=640, help="a longer example loses the start of its prompt")
     loop.add_argument(
