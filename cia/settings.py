@@ -169,7 +169,7 @@ class TrainingSettings(Section):
     batch_size: int = Field(default=16, gt=0, description="Sequences a step, over all processes.")
     max_tokens: int = Field(default=640, gt=0, description="Longer sequences are cut from the left of the context.")
     packing: Literal["none", "by_length", "packed"] = Field(
-        default="none", description="by_length: batches of one length; packed: several examples a sequence, for GPUs."
+        default="by_length", description="by_length: batches of one length; packed: several examples a sequence, for GPUs."
     )
     seed: int = Field(default=7, description="Fixes initialisation and order.")
     checkpoint_steps: int = Field(default=25, gt=0, description="Steps between the checkpoints that a killed run resumes from.")
@@ -185,7 +185,7 @@ class TrainingSettings(Section):
         default=None, description="Compute activations twice, a third slower; null: only when it does not fit otherwise."
     )
     precision: Literal["auto", "bfloat16", "float32"] = Field(default="auto", description="Of matrix products.")
-    threads: int | None = Field(default=None, gt=0, description="CPU threads; null: OMP_NUM_THREADS, or one.")
+    threads: int | None = Field(default=None, gt=0, description="CPU threads; null: as many as cores are idle when it starts.")
     processes: int = Field(default=1, gt=0, description="Processes on one machine (torchrun), one a GPU.")
     timeout_seconds: int = Field(default=3600, gt=10, description="A training job that runs longer is stopped.")
     backend: Literal["local", "kubeflow"] = Field(default="local", description="Run jobs as a process here, or as TrainJobs.")

@@ -13,6 +13,7 @@ from cia.progress import Progress
 from cia.registry.mlflow_client import tracking_uri
 from cia.settings import Settings
 from runtimes.base_model import install_base
+from runtimes.processor import idle_cores
 from runtimes.train_job import FineTuneRequest, FineTuneResult, choose_trainer
 
 LOCAL_BASE = "local"
@@ -39,6 +40,8 @@ def train_adapter(settings: Settings, base: str, train: Path, data_hash: str, ad
         base = str(install_base(settings.home / "models"))
     examples = train / "examples.jsonl"
     out = settings.home / "training-runs" / _run_digest(settings, examples, base)
+    if settings.training.threads is None and settings.training.backend == "local":
+        settings = settings.model_copy(update={"training": settings.training.model_copy(update={"threads": idle_cores()})})
     request = FineTuneRequest.of(settings, examples, base, out, tracking_uri(settings), data_hash)
     result = choose_trainer(settings).run(request, progress)
     with replace_directory(adapter) as staging:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 from pathlib import Path
+
+LOOKS_ON_SECONDS = 1.0
+
+ROUNDED_UP = 0.25
+"""A core that works a quarter of the time or less counts as idle: some process always stirs."""
 
 
 def native_bfloat16() -> bool:
@@ -26,6 +32,15 @@ def limit_threads(threads: int = 0) -> None:
     import torch
 
     torch.set_num_threads(threads or int(os.environ.get("OMP_NUM_THREADS") or 1))
+
+
+def idle_cores() -> int:
+    """Return how many of the cores that this process may use have nothing to do, at least 1. Looks on for a second."""
+    import psutil
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    busy: float = psutil.cpu_percent(LOOKS_ON_SECONDS) / 100
+    return max(1, min(cores, math.floor(psutil.cpu_count() * (1 - busy) + ROUNDED_UP)))
 
 
 def memory_of_device() -> tuple[int, str]:

@@ -63,7 +63,7 @@ def _training_options(parser: argparse.ArgumentParser) -> None:
     loop.add_argument("--batch-size", type=int, default=16, help="sequences a step, over all processes")
     loop.add_argument("--max-tokens", type=int, default=640, help="a longer example loses the start of its prompt")
     loop.add_argument(
-        "--packing", choices=["none", "by_length", "packed"], default="none",
+        "--packing", choices=["none", "by_length", "packed"], default="by_length",
         help="batches of any examples, of those of about one length, or several examples in each sequence",
     )  # fmt: skip
     loop.add_argument(
