@@ -24,7 +24,9 @@ def register_sabotaged(settings: Settings, production: RegisteredAdapter, progre
     from components.evaluation_artifacts import compare_with_baseline
     from components.registration import register
     from components.training_artifacts import train_adapter
+    from runtimes.quiet import quiet_libraries
 
+    quiet_libraries()
     folder = settings.home / "demo" / f"sabotaged-for-{production.version}"
     if not folder.exists():
         training = settings.training.model_copy(update={"steps": STEPS})
