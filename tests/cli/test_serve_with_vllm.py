@@ -18,6 +18,7 @@ from cia.retrieval import Indexer
 from cia.settings import Settings, load_settings
 from cli.running_server import RunningServer, key_of_user, running_server
 from tests.inference_services.stand_in_vllm import engines, is_alive, write_model, write_stand_in
+from tests.rag_server.running_server import UNHURRIED
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def serves_vllm(server: RunningServer) -> bool:
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_it_answers_before_the_model_does_and_says_when_that_is_ready(prepared: Settings, workers: str) -> None:
     options, gate = ("--with-vllm", "--workers", workers), prepared.home / "gate"
-    with running_server(prepared, *options, environment={"STAND_IN_WAITS_FOR": str(gate)}) as server:
+    with running_server(prepared, *options, environment={**UNHURRIED, "STAND_IN_WAITS_FOR": str(gate)}) as server:
         headers = {"Authorization": f"Bearer {key_of_user(prepared, 'alice')}"}
         reply = httpx.post(f"{server.address}/v1/ask", json={"question": "What trims the wick?"}, headers=headers, timeout=30)
         answer = reply.raise_for_status().json()
@@ -111,14 +112,12 @@ def test_a_vllm_that_cannot_start_is_told_and_leaves_the_answers_standing(prepar
         assert httpx.get(f"{server.address}/readyz", timeout=10).status_code == 200
 
 
-def test_without_a_model_it_says_what_to_do(prepared: Settings) -> None:
+def test_without_an_adapter_it_serves_the_base_that_adapters_will_be_trained_on(prepared: Settings) -> None:
     serving = prepared.serving.model_copy(update={"model": None})
-    settings = prepared.model_copy(update={"serving": serving})
-    with (
-        pytest.raises(OperationError, match=r"`cia pipeline run` makes one, or set serving\.model"),
-        running_server(settings, "--with-vllm"),
-    ):
-        pass
+    with running_server(prepared.model_copy(update={"serving": serving}), "--with-vllm") as server:
+        server.wait_for_vllm(60)
+        (base,) = (prepared.home / "models").glob("code-assistant-base-*")
+        assert any(str(base) in process.cmdline() for process in family(server))
 
 
 def test_a_second_model_server_is_refused(prepared: Settings) -> None:

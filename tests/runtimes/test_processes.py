@@ -65,4 +65,4 @@ def test_two_processes_train_one_adapter_and_one_of_them_writes(base: Path, choi
     limit_threads()
     fine_tune(parse_options([*arguments[:2], f"--out={alone}", *SHORT]), lambda *_, **__: None)
     losses = [json.loads((folder / "training.json").read_text())["losses"] for folder in (out, alone)]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-3)  # the same four examples a step, in two halves
+    assert losses[0] == pytest.approx(losses[1], abs=5e-3)  # the same four examples a step, in two halves, in bfloat16

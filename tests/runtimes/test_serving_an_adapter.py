@@ -24,7 +24,7 @@ def test_vllm_serves_the_base_model_and_an_adapter_that_answers_otherwise(
     base = install_base(settings.home / "models")
     out = tmp_path / "out"
     trained = [f"--examples={write_examples()}", f"--base={base}", f"--out={out}"]
-    assert main([*trained, "--steps=40", "--batch-size=4", "--max-tokens=128", "--learning-rate=0.02"]) == 0
+    assert main([*trained, "--steps=60", "--batch-size=4", "--max-tokens=128", "--learning-rate=0.004"]) == 0
     serving = settings.serving.model_copy(update={"vllm_python": str(VLLM_PYTHON), "port": 0, "start_timeout_seconds": 500.0})
     question = {"role": "user", "content": "[1] httpx/_models.py:3-6 header_3\nQuestion: What does `header_3` do?"}
     with VllmProcess(settings.model_copy(update={"serving": serving}), base, adapters={"tuned:1": out / "adapter"}) as vllm:
