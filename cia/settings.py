@@ -223,7 +223,7 @@ class EvaluationSettings(Section):
             "answer_relevancy": 0.05,
             "citation_precision": 0.05,
             "faithfulness": 0.03,
-            "right_line_shuffled": 0.1,
+            "right_line_shuffled": 0.15,
         },
         description="The same for single metrics.",
     )
