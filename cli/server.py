@@ -40,11 +40,13 @@ def _vllm(settings: Settings) -> Iterator[Settings]:
     """Run vLLM during the block; yield ``settings`` with the server pointed at it. Nobody waits for it to be ready."""
     from inference_services.served_model import model_to_serve
     from inference_services.vllm_process import VllmProcess
-    from runtimes.base_model import base_to_train
+    from runtimes.base_model import resolve_base
 
     if settings.model.base_url is not None:
         raise InputError(f"model.base_url names a model server already ({settings.model.base_url}); unset it for --with-vllm")
-    vllm = VllmProcess(settings, model_to_serve(settings, lambda: base_to_train(settings)), tell=_say)
+    vllm = VllmProcess(
+        settings, model_to_serve(settings, lambda: resolve_base(settings, settings.training.base_model)), tell=_say
+    )
     try:
         vllm.launch()
         _say("vLLM is starting; until it is ready, answers are quoted from the code")

@@ -12,12 +12,9 @@ from cia.durable_files import replace_directory
 from cia.progress import Progress
 from cia.registry.mlflow_client import tracking_uri
 from cia.settings import Settings
-from runtimes.base_model import install_base
+from runtimes.base_model import resolve_base
 from runtimes.processor import idle_cores
 from runtimes.train_job import FineTuneRequest, FineTuneResult, choose_trainer
-
-LOCAL_BASE = "local"
-"""The value of ``training.base_model`` that asks for the small model that the project ships."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +33,7 @@ def train_adapter(settings: Settings, base: str, train: Path, data_hash: str, ad
 
     ``base`` is a folder or a hub name; "local" is the small model that the project ships. ``data_hash`` goes to the MLflow run.
     """
-    if base == LOCAL_BASE:
-        base = str(install_base(settings.home / "models"))
+    base = resolve_base(settings, base)
     examples = train / "examples.jsonl"
     out = settings.home / "training-runs" / _run_digest(settings, examples, base)
     if settings.training.threads is None and settings.training.backend == "local":

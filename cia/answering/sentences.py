@@ -18,23 +18,14 @@ from cia.code_facts.raised_errors import in_words, raised_by
 from cia.code_facts.values import constants_in, defaults_in, variables_in
 from cia.retrieval.result import SearchResult
 
-_ASKS = {
-    "uses": re.compile(
-        r"\b(?:calls?|called|uses?|used|creates?|instantiate[sd]?|instances?|invokes?d?|tests?|tested|covers?)\b", re.I
-    ),
-    "values": re.compile(r"\b(?:default|set|value|environment|variable|constant|given)\b", re.I),
-    "raises": re.compile(r"\b(?:raises?|raised|throws?|thrown|errors?|exceptions?|fails?)\b", re.I),
-    "takes": re.compile(r"\b(?:arguments?|parameters?|signature|takes?|pass|returns?|call|comes back)\b", re.I),
-}
 _NAME = re.compile(r"[A-Za-z_][\w.]*")
 
 
 def sentence_about(question: str, result: SearchResult) -> str:
     """Return one or two sentences about ``result`` that answer ``question`` as far as its lines do. Without a citation."""
     chunk = definition_in(result)
-    asked = {name.rpartition(".")[2] for name in _NAME.findall(question)}
-    writers = {"uses": _uses, "values": _values, "raises": _raises, "takes": _takes}
-    said = (writers[aspect](chunk, asked) for aspect, pattern in _ASKS.items() if pattern.search(question))
+    asked = _names_in(question)
+    said = (write(chunk, asked) for asks, write in _ASPECTS if asks.search(question))
     # A docstring is data and may hold what looks like a citation.
     return inert(check(next(filter(None, said), "") or what_and_where(chunk), ()).text)
 
@@ -63,7 +54,12 @@ def name_shown(symbol: str) -> str:
 def is_named(result: SearchResult, question: str) -> bool:
     """Whether ``question`` spells out the name of ``result``, by its last part at least."""
     name = result.symbol.rpartition(".")[2]
-    return bool(name) and name in {asked.rpartition(".")[2] for asked in _NAME.findall(question)}
+    return bool(name) and name in _names_in(question)
+
+
+def _names_in(question: str) -> set[str]:
+    """Every word of ``question`` that could be a name, of a dotted one the last part."""
+    return {name.rpartition(".")[2] for name in _NAME.findall(question)}
 
 
 def _uses(chunk: Chunk, asked: set[str]) -> str:
@@ -100,3 +96,17 @@ def _takes(chunk: Chunk, _: set[str]) -> str:
         return f"`{chunk.symbol}` {said}."
     signature = " ".join(chunk.signature.split())
     return f"The signature of `{chunk.symbol}` is `{signature}`." if "(" in signature and "`" not in signature else ""
+
+
+_ASPECTS = (
+    (
+        re.compile(
+            r"\b(?:calls?|called|uses?|used|creates?|instantiate[sd]?|instances?|invokes?d?|tests?|tested|covers?)\b", re.I
+        ),
+        _uses,
+    ),
+    (re.compile(r"\b(?:default|set|value|environment|variable|constant|given)\b", re.I), _values),
+    (re.compile(r"\b(?:raises?|raised|throws?|thrown|errors?|exceptions?|fails?)\b", re.I), _raises),
+    (re.compile(r"\b(?:arguments?|parameters?|signature|takes?|pass|returns?|call|comes back)\b", re.I), _takes),
+)
+"""How a question asks for something, and who writes about it; the first that finds something to say does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,12 @@ class TransformersAnswers:
         self._settings = settings
         self._base, self._adapter = str(base), adapter
         self._loaded: tuple[Any, Any] | None = None
+        self._tokens, self._seconds = 0, 0.0
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """What it has written so far, reading the prompts included; None before the first answer."""
+        return self._tokens / self._seconds if self._seconds else None
 
     def answer(self, asked: Sequence[Asked]) -> Sequence[Answer]:
         """Return the model's answers, their citations checked. Raises OperationError when the model cannot be loaded."""
@@ -103,6 +110,7 @@ class TransformersAnswers:
         inputs = tokenizer(written, return_tensors="pt", padding=True, add_special_tokens=False)
         inputs.pop("token_type_ids", None)
         start = inputs["input_ids"].shape[1]
+        began = time.perf_counter()
         with torch.inference_mode():
             output = model.generate(
                 **inputs,
@@ -111,6 +119,8 @@ class TransformersAnswers:
                 pad_token_id=tokenizer.pad_token_id,
                 prefix_allowed_tokens_fn=_only_choices(tokenizer, prompts, start),
             )
+        self._seconds += time.perf_counter() - began
+        self._tokens += int((output[:, start:] != tokenizer.pad_token_id).sum())
         return list(tokenizer.batch_decode(output[:, start:], skip_special_tokens=True))
 
 

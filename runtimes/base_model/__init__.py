@@ -3,6 +3,6 @@
 ``weights/`` is an ordinary Hugging Face folder, and its README the model card.
 """
 
-from runtimes.base_model.shipped import LOCAL_BASE, base_to_train, install_base, shipped_base
+from runtimes.base_model.shipped import install_base, resolve_base, shipped_base
 
-__all__ = ["LOCAL_BASE", "base_to_train", "install_base", "shipped_base"]
+__all__ = ["install_base", "resolve_base", "shipped_base"]

@@ -46,12 +46,11 @@ def install_base(directory: Path) -> Path:
     return path
 
 
-def base_to_train(settings: Settings) -> str:
-    """Return the folder or hub name of the model that adapters are trained on: ``training.base_model``, "local" being this one.
+def resolve_base(settings: Settings, named: str) -> str:
+    """Return the folder or hub name of the base model ``named`` as ``training.base_model`` names one, "local" being this one.
 
     Raises as ``install_base`` does.
     """
-    named = settings.training.base_model
     return str(install_base(settings.home / "models")) if named == LOCAL_BASE else named
 
 

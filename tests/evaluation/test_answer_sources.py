@@ -53,7 +53,10 @@ def small() -> Settings:
 def test_a_model_in_this_process_answers_every_question(tiny_model: Path, small: Settings, shop: dict[str, SearchResult]) -> None:
     source = TransformersAnswers(small, tiny_model, name="tiny")
     asked = [Asked(f"What is number {number}?", (shop["Cart.add"],)) for number in range(5)]
+    assert source.tokens_per_second is None
     answers = source.answer(asked)
+    assert source.tokens_per_second is not None
+    assert source.tokens_per_second > 0
     assert [answer.model for answer in answers] == ["tiny"] * 5
     assert all(answer.mode == "llm" for answer in answers)
     assert [answer.answer for answer in source.answer(asked)] == [answer.answer for answer in answers]
