@@ -27,7 +27,7 @@ def register_sabotaged(settings: Settings, production: RegisteredAdapter, progre
     from runtimes.quiet import quiet_libraries
 
     quiet_libraries()
-    folder = settings.home / "demo" / f"sabotaged-for-{production.version}"
+    folder = settings.home / "demo" / f"sabotaged-for-{production.version}-{production.run_id}"
     if not folder.exists():
         training = settings.training.model_copy(update={"steps": STEPS})
         settings = settings.model_copy(update={"training": training})
