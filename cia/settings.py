@@ -14,19 +14,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
+from cia.cluster_settings import NAME, QUANTITY, ClusterSettings
 from cia.durable_files import replace_text
 from cia.errors import SettingsError
+from cia.settings_section import Section
 
 ENVIRONMENT_PREFIX = "CIA_"
 OUTSIDE_THE_TREE = frozenset({"CIA_HOME", "CIA_PROFILE", "CIA_PARAMS"})
-
-
-class Section(BaseModel):
-    """A group of settings: immutable, and closed to unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CorpusSettings(Section):
@@ -195,7 +191,6 @@ class TrainingSettings(Section):
     node_selector: dict[str, str] = Field(
         default={"nvidia.com/gpu.sharing-strategy": "time-slicing"}, description="Labels of the nodes that TrainJobs run on."
     )
-    volume_claim: str = Field(default="code-assistant-training", description="Volume with the data, the models and the adapters.")
 
 
 class EvaluationSettings(Section):
@@ -338,13 +333,6 @@ class ServingSettings(Section):
     start_timeout_seconds: float = Field(default=240.0, gt=0, description="vLLM must be ready within this.")
 
 
-QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi|Ti)?$"
-"""An amount as Kubernetes writes it: 4, 500m, 32Gi."""
-
-NAME = r"^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$"
-"""A name as Kubernetes and KServe take it, with room for what they append."""
-
-
 class ModelWeightsSettings(Section):
     """Where a cluster keeps the weights of its models, so that no pod downloads any when it starts."""
 
@@ -404,10 +392,8 @@ class InferenceServicesSettings(Section):
     deployed: list[Literal["code-assistant", "embeddings", "autoscale-probe"]] = Field(
         default=["embeddings", "code-assistant"], description="Which are applied. Each of them needs free slices of a GPU."
     )
-    namespace: str = Field(default="code-assistant", pattern=NAME, description="Their namespace.")
     image: str = Field(default="code-assistant-vllm:0.1.0", description="vLLM with the adapter resolver.")
     gpus: int = Field(default=1, gt=0, description="GPUs for the main model: a replica on each, with all its slices.")
-    secret: str = Field(default="code-assistant", pattern=NAME, description="Kubernetes secret that the pods take keys from.")
     api_key: str = Field(default="model-api-key", description="Key of that secret with the API key that vLLM asks for.")
     secret_variables: dict[str, str] = Field(
         default={"MLFLOW_TRACKING_USERNAME": "mlflow-username", "MLFLOW_TRACKING_PASSWORD": "mlflow-password"},
@@ -443,11 +429,8 @@ class PipelineSettings(Section):
 
     engine: Literal["local", "kubeflow"] = Field(default="local", description="Where `cia pipeline run` runs.")
     host: str | None = Field(default=None, description="Address of the KFP API for `cia pipeline submit`.")
-    namespace: str = Field(default="kubeflow", description="Namespace of the runs.")
     image: str = Field(default="code-assistant-pipeline:0.1.0", description="The image every component runs in.")
     caching: bool = Field(default=True, description="Reuse steps whose inputs have not changed.")
-    home_claim: str = Field(default="code-assistant-home", description="Volume claim mounted as CIA_HOME in every step.")
-    secret: str = Field(default="code-assistant", description="Kubernetes secret that the steps take keys from.")
     secret_variables: dict[str, str] = Field(
         default={"QDRANT_API_KEY": "qdrant-api-key", "JUDGE_API_KEY": "judge-api-key"},
         description="Variable of a step: key in that secret. A key that is absent is left out.",
@@ -474,6 +457,7 @@ class Settings(Section):
     inference_services: InferenceServicesSettings = InferenceServicesSettings()
     tracing: TracingSettings = TracingSettings()
     pipeline: PipelineSettings = PipelineSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
 
 def load_settings(profile: str | None = None, environment: Mapping[str, str] | None = None) -> Settings:

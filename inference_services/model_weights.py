@@ -140,7 +140,7 @@ def _downloader(settings: Settings, wanted: list[str]) -> V1Container:
     from kubernetes import client
 
     services = settings.inference_services
-    token = client.V1SecretKeySelector(name=services.secret, key=services.weights.token_key, optional=True)
+    token = client.V1SecretKeySelector(name=settings.cluster.secret, key=services.weights.token_key, optional=True)
     return client.V1Container(
         name="fill-model-volume",
         image=services.weights.image,

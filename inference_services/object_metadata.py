@@ -20,7 +20,7 @@ def metadata(
 
     return client.V1ObjectMeta(
         name=name,
-        namespace=settings.inference_services.namespace if namespaced else None,
+        namespace=settings.cluster.namespace if namespaced else None,
         labels={"app.kubernetes.io/name": name, **LABELS},
         annotations=annotations or None,
     )

@@ -136,7 +136,7 @@ def _environment(settings: Settings, pod: VllmPod) -> list[V1EnvVar]:
         values["STORAGE_URI"] = weights_uri(settings, pod.model)
 
     def secret(name: str, key: str, *, optional: bool) -> V1EnvVar:
-        selector = client.V1SecretKeySelector(name=services.secret, key=key, optional=optional)
+        selector = client.V1SecretKeySelector(name=settings.cluster.secret, key=key, optional=optional)
         return client.V1EnvVar(name=name, value_from=client.V1EnvVarSource(secret_key_ref=selector))
 
     return [

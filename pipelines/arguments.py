@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from cia.registry import Registry
-from cia.settings import Section, Settings
+from cia.settings import Settings
+from cia.settings_section import Section
 
 
 def pipeline_arguments(settings: Settings) -> dict[str, Any]:

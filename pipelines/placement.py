@@ -8,11 +8,9 @@ from kfp import kubernetes
 from kfp.dsl.pipeline_task import PipelineTask
 
 from cia.settings import Settings
+from runtimes.training_runtime import HOME
 
 Placement = Callable[[PipelineTask], PipelineTask]
-
-HOME_IN_CLUSTER = "/var/lib/cia"
-"""Where the shared volume with the corpus and the local caches is mounted in every step."""
 
 
 def place_locally(task: PipelineTask) -> PipelineTask:
@@ -25,10 +23,10 @@ def place_on_kubeflow(settings: Settings) -> Placement:
 
     def place(task: PipelineTask) -> PipelineTask:
         task.set_env_variable("CIA_PROFILE", "cluster")
-        task.set_env_variable("CIA_HOME", HOME_IN_CLUSTER)
-        kubernetes.mount_pvc(task, pvc_name=settings.pipeline.home_claim, mount_path=HOME_IN_CLUSTER)
+        task.set_env_variable("CIA_HOME", HOME)
+        kubernetes.mount_pvc(task, pvc_name=settings.cluster.home_claim, mount_path=HOME)
         for variable, key in settings.pipeline.secret_variables.items():
-            kubernetes.use_secret_as_env(task, settings.pipeline.secret, {key: variable}, optional=True)
+            kubernetes.use_secret_as_env(task, settings.cluster.secret, {key: variable}, optional=True)
         return task.set_retry(num_retries=2, backoff_duration="30s", backoff_factor=2.0)
 
     return place

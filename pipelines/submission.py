@@ -22,9 +22,7 @@ def submit(settings: Settings, run_name: str | None = None, experiment: str | No
     with tempfile.TemporaryDirectory() as staging:
         package = next(path for path in compile_pipelines(settings, Path(staging)) if path.stem == PIPELINE_NAME)
         try:
-            run: Any = Client(
-                host=settings.pipeline.host, namespace=settings.pipeline.namespace
-            ).create_run_from_pipeline_package(
+            run: Any = Client(host=settings.pipeline.host, namespace=settings.cluster.namespace).create_run_from_pipeline_package(
                 str(package),
                 arguments=pipeline_arguments(settings),
                 run_name=run_name,

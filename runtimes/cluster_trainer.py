@@ -22,7 +22,7 @@ class ClusterTrainer:
 
     def __init__(self, settings: Settings, polling_seconds: int = 5) -> None:
         self._training = settings.training
-        self._namespace = settings.pipeline.namespace
+        self._namespace = settings.cluster.namespace
         self._polling_seconds = polling_seconds
 
     def run(self, request: FineTuneRequest, progress: Progress = silent) -> FineTuneResult:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
         TrainerV1alpha1ClusterTrainingRuntime,
     )
 
-WORKSPACE = "/workspace"
-"""Where the shared volume with examples, models and adapters is mounted, in this worker and in the pipeline's steps."""
+HOME = "/var/lib/cia"
+"""Where the shared volume with the corpus, examples, models and adapters is mounted, here and in the pipeline's steps."""
 
 GPU = "nvidia.com/gpu"
 """The plain name: on ``nvidia.com/gpu.shared`` the SDK stops with "Unknown device type"."""
@@ -51,7 +51,7 @@ def code_assistant_qlora(settings: Settings) -> TrainerV1alpha1ClusterTrainingRu
 def _job(settings: Settings) -> IoK8sApiBatchV1JobTemplateSpec:
     from kubeflow_trainer_api import models
 
-    claim = models.IoK8sApiCoreV1PersistentVolumeClaimVolumeSource(claimName=settings.training.volume_claim)
+    claim = models.IoK8sApiCoreV1PersistentVolumeClaimVolumeSource(claimName=settings.cluster.home_claim)
     return models.IoK8sApiBatchV1JobTemplateSpec(
         # By this label the trainer's controller and the SDK know which job trains.
         metadata=models.IoK8sApimachineryPkgApisMetaV1ObjectMeta(
@@ -66,7 +66,7 @@ def _job(settings: Settings) -> IoK8sApiBatchV1JobTemplateSpec:
                     restartPolicy="Never",
                     nodeSelector=dict(settings.training.node_selector),
                     tolerations=[models.IoK8sApiCoreV1Toleration(key=GPU, operator="Exists", effect="NoSchedule")],
-                    volumes=[models.IoK8sApiCoreV1Volume(name="workspace", persistentVolumeClaim=claim)],
+                    volumes=[models.IoK8sApiCoreV1Volume(name="home", persistentVolumeClaim=claim)],
                     securityContext=models.IoK8sApiCoreV1PodSecurityContext(
                         runAsNonRoot=True, seccompProfile=models.IoK8sApiCoreV1SeccompProfile(type="RuntimeDefault")
                     ),
@@ -87,11 +87,11 @@ def _worker(settings: Settings) -> IoK8sApiCoreV1Container:
         name="node",
         image=settings.training.image,
         command=["python", "-m", "runtimes.fine_tune", "--help"],
-        workingDir=WORKSPACE,
+        workingDir=HOME,
         resources=models.IoK8sApiCoreV1ResourceRequirements(
             requests=amounts(cpu="4", memory="24Gi"), limits=amounts(memory="48Gi")
         ),
-        volumeMounts=[models.IoK8sApiCoreV1VolumeMount(name="workspace", mountPath=WORKSPACE)],
+        volumeMounts=[models.IoK8sApiCoreV1VolumeMount(name="home", mountPath=HOME)],
         securityContext=models.IoK8sApiCoreV1SecurityContext(
             allowPrivilegeEscalation=False, capabilities=models.IoK8sApiCoreV1Capabilities(drop=["ALL"])
         ),

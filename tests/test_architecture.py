@@ -18,7 +18,8 @@ MAY_IMPORT = {
     "inference_services": {"cia"},
     "components": {"runtimes", "inference_services", "cia"},
     "pipelines": {"components", "runtimes", "inference_services", "cia"},
-    "cli": {"pipelines", "components", "runtimes", "inference_services", "rag_server", "cia"},
+    "cluster": {"runtimes", "inference_services", "cia"},
+    "cli": {"pipelines", "components", "runtimes", "inference_services", "rag_server", "cluster", "cia"},
 }
 HEAVY = {"torch", "transformers", "kfp", "kserve", "kubernetes", "mlflow", "deepeval", "langfuse", "langchain", "scipy", "pandas"}
 

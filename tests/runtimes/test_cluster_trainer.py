@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         job = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        job["metadata"] |= {"namespace": "kubeflow", "creationTimestamp": "2026-11-20T10:00:00Z"}
+        job["metadata"] |= {"namespace": "code-assistant", "creationTimestamp": "2026-11-20T10:00:00Z"}
         self.server.job = job
         self.reply(201, job)
 

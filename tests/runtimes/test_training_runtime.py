@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cia.settings import load_settings
-from runtimes.training_runtime import GPU, WORKSPACE, code_assistant_qlora
+from runtimes.training_runtime import GPU, HOME, code_assistant_qlora
 from tests.published_schemas import refused_by
 
 
@@ -36,7 +36,7 @@ def test_the_worker_takes_every_slice_of_a_time_sliced_gpu(runtime: dict[str, An
     assert worker["name"] == "node"
     assert worker["resources"]["limits"][GPU] == worker["resources"]["requests"][GPU] == "5"
     assert pod(runtime)["nodeSelector"] == {"nvidia.com/gpu.sharing-strategy": "time-slicing"}
-    assert worker["volumeMounts"] == [{"name": "workspace", "mountPath": WORKSPACE}]
+    assert worker["volumeMounts"] == [{"name": "home", "mountPath": HOME}]
     assert pod(runtime)["securityContext"]["runAsNonRoot"] is True
 
 

@@ -1,0 +1,36 @@
+"""What the objects of a Kubernetes cluster are made of: names, images, sizes. `cia.settings` holds it as ``cluster``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from cia.settings_section import Section
+
+QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi|Ti)?$"
+"""An amount as Kubernetes writes it: 4, 500m, 32Gi."""
+
+NAME = r"^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$"
+"""A name as Kubernetes and KServe take it, with room for what they append."""
+
+IMAGE = r"^[a-z0-9][\w./:@-]*$"
+"""An image: a name and a tag, or a digest."""
+
+
+class ClusterSettings(Section):
+    """Everything that `cia cluster` applies. It all lives in one namespace: steps and server share a volume."""
+
+    namespace: str = Field(default="code-assistant", pattern=NAME, description="Of every object and of the pipelines' runs.")
+    secret: str = Field(default="code-assistant", pattern=NAME, description="Kubernetes secret that all pods take keys from.")
+    image_registry: str = Field(default="", description="Put before images that name no registry: your mirror.")
+    storage_class: str | None = Field(default=None, description="Of the volumes of one pod each; null: the cluster's default.")
+    shared_storage_class: str | None = Field(
+        default=None, description="Of the volumes that many pods read and write (ReadWriteMany); null: the cluster's default."
+    )
+    home_claim: str = Field(
+        default="code-assistant-home", pattern=NAME, description="Volume that is CIA_HOME in pods: corpus, runs."
+    )
+    home_size: str = Field(default="100Gi", pattern=QUANTITY, description="Its size.")
+    outside: list[str] = Field(
+        default=[],
+        description="Address ranges (CIDR) outside the cluster that fetching code and model weights may reach; []: nothing.",
+    )

@@ -1,0 +1,46 @@
+"""The whole platform, part after part, in the order in which it is applied."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from cia.errors import InputError
+from cia.settings import Settings
+from cluster.part import PART_LABEL, Object, Part
+from inference_services.object_metadata import LABELS
+
+
+def _runtimes(settings: Settings) -> list[Object]:
+    from runtimes.cluster_objects import cluster_objects
+
+    return cluster_objects(settings)
+
+
+def _inference_services(settings: Settings) -> list[Object]:
+    from inference_services.cluster_objects import cluster_objects
+
+    return cluster_objects(settings)
+
+
+PARTS: tuple[Part, ...] = (
+    Part("runtimes", "time-sliced GPUs and what TrainJobs run on", _runtimes),
+    Part("inference-services", "vLLM behind KServe, and its weights", _inference_services),
+)
+
+
+def platform(settings: Settings, only: Collection[str] = ()) -> list[tuple[Part, list[Object]]]:
+    """Return the parts with their objects, all of them or those named in ``only``, each object labelled with its part.
+
+    Raises InputError for a part that there is not, SettingsError where the settings make no object.
+    """
+    unknown = sorted(set(only) - {part.name for part in PARTS})
+    if unknown:
+        raise InputError(f"there is no part {unknown[0]!r}; write one of {', '.join(part.name for part in PARTS)}")
+    return [(part, list(_labelled(part, settings))) for part in PARTS if not only or part.name in only]
+
+
+def _labelled(part: Part, settings: Settings) -> Iterator[Object]:
+    for built in part.objects(settings):
+        metadata = built["metadata"]
+        labels = {**metadata.get("labels", {}), **LABELS, PART_LABEL: part.name}
+        yield {**built, "metadata": {**metadata, "labels": labels}}
