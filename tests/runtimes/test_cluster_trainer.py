@@ -43,11 +43,11 @@ class Handler(BaseHTTPRequestHandler):
         cluster = self.server
         if path == f"{TRAINER}/clustertrainingruntimes/code-assistant-qlora":
             self.reply(200, cluster.runtime)
-        elif path.startswith(f"{TRAINER}/namespaces/kubeflow/trainjobs/") and cluster.job:
+        elif path.startswith(f"{TRAINER}/namespaces/code-assistant/trainjobs/") and cluster.job:
             condition = {"type": cluster.end, "status": "True", "lastTransitionTime": "2026-11-20T10:00:09Z"}
             condition |= {"reason": "Ended", "message": ""}
             self.reply(200, {**cluster.job, "status": {"conditions": [condition]}})
-        elif path == "/api/v1/namespaces/kubeflow/pods":
+        elif path == "/api/v1/namespaces/code-assistant/pods":
             self.reply(200, {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [self.pod()]})
         elif path.endswith("/log"):
             self.reply(200, cluster.log)
