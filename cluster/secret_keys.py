@@ -1,0 +1,38 @@
+"""Every key of the cluster's one secret: what it opens, and whether `cia cluster apply` makes it or a person gives it.
+
+The values are nowhere in this repository, and in no rendered object: pods take them by reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Form = Literal["token", "hex64", "username", "pk-lf", "sk-lf"]
+"""How a made value reads: 43 characters that a URL takes as they are; 64 hexadecimal digits, which are 256 bits; a name to log in
+with; a UUID after the prefix that Langfuse gives its public or its secret keys."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretKey:
+    """``generated``: made when it is missing; otherwise a person gives it, and without an ``optional`` one pods start too.
+
+    ``needed_by`` is the part that stops without it, ``what`` a phrase for the person who reads the list.
+    """
+
+    key: str
+    generated: bool
+    needed_by: str
+    what: str
+    form: Form = "token"
+    optional: bool = False
+
+
+SECRET_KEYS: tuple[SecretKey, ...] = (
+    SecretKey("model-api-key", True, "inference-services", "what vLLM wants to see from whoever asks it"),
+    SecretKey("hub-token", False, "inference-services", "a model hub's token, for weights behind a licence", optional=True),
+    SecretKey("qdrant-api-key", True, "qdrant", "reads and writes the index"),
+    SecretKey("mlflow-username", True, "mlflow", "the registry's user", form="username"),
+    SecretKey("mlflow-password", True, "mlflow", "that user's password"),
+    SecretKey("judge-api-key", False, "rag-server", "the key of evaluation.judge, where it wants one", optional=True),
+)
