@@ -34,3 +34,12 @@ class ClusterSettings(Section):
         default=[],
         description="Address ranges (CIDR) outside the cluster that fetching code and model weights may reach; []: nothing.",
     )
+
+    def image(self, name: str) -> str:
+        """Return the image ``name`` as a pod pulls it: from ``image_registry``, unless it names a registry of its own.
+
+        The first part of a name is a registry when it has a dot or a port, or is localhost (the OCI distribution's grammar).
+        """
+        first, slash, _ = name.partition("/")
+        names_registry = bool(slash) and ("." in first or ":" in first or first == "localhost")
+        return name if names_registry or not self.image_registry else f"{self.image_registry.rstrip('/')}/{name}"

@@ -6,5 +6,8 @@ from kfp import dsl
 
 from cia.settings import load_settings
 
-component = functools.partial(dsl.component, base_image=load_settings().pipeline.image, install_kfp_package=False)
+_settings = load_settings()
+component = functools.partial(
+    dsl.component, base_image=_settings.cluster.image(_settings.pipeline.image), install_kfp_package=False
+)
 """``dsl.component`` in the project's image. The image holds the project and kfp, so nothing is installed at run time."""

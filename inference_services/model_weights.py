@@ -88,7 +88,7 @@ def weights_job(settings: Settings, models: list[str]) -> V1Job:
 
     services = settings.inference_services
     wanted = [f"{model}@{_revision(settings, model)}" for model in models]
-    digest = hashlib.sha256("\n".join([services.weights.image, *wanted]).encode()).hexdigest()[:8]
+    digest = hashlib.sha256("\n".join([settings.cluster.image(services.weights.image), *wanted]).encode()).hexdigest()[:8]
     claim = client.V1PersistentVolumeClaimVolumeSource(claim_name=services.weights.claim)
     return client.V1Job(
         api_version="batch/v1",
@@ -143,7 +143,7 @@ def _downloader(settings: Settings, wanted: list[str]) -> V1Container:
     token = client.V1SecretKeySelector(name=settings.cluster.secret, key=services.weights.token_key, optional=True)
     return client.V1Container(
         name="fill-model-volume",
-        image=services.weights.image,
+        image=settings.cluster.image(services.weights.image),
         command=["python", "-m", "inference_services.fill_model_volume"],
         args=[MODELS, *wanted],
         # The hub's client writes a cache of its own; the image is read-only, the volume is not.

@@ -101,7 +101,7 @@ def _container(settings: Settings, pod: VllmPod, *, drains: bool) -> V1Container
     leave = client.V1LifecycleHandler(_exec=client.V1ExecAction(command=["sleep", str(services.leave_seconds)]))
     return client.V1Container(
         name=CONTAINER,
-        image=services.image,
+        image=settings.cluster.image(services.image),
         command=["python3", "-m", VLLM_MODULE],
         args=list(pod.arguments),
         env=_environment(settings, pod),

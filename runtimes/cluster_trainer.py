@@ -22,6 +22,7 @@ class ClusterTrainer:
 
     def __init__(self, settings: Settings, polling_seconds: int = 5) -> None:
         self._training = settings.training
+        self._image = settings.cluster.image(settings.training.image)
         self._namespace = settings.cluster.namespace
         self._polling_seconds = polling_seconds
 
@@ -38,7 +39,7 @@ class ClusterTrainer:
             client = TrainerClient(KubernetesBackendConfig(namespace=self._namespace, config_file=os.environ.get("KUBECONFIG")))
             job = client.train(
                 runtime=self._training.runtime,
-                trainer=CustomTrainerContainer(image=self._training.image),
+                trainer=CustomTrainerContainer(image=self._image),
                 options=[
                     TrainerCommand(["python", "-m"]),
                     TrainerArgs(request.command()),

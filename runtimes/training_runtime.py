@@ -85,7 +85,7 @@ def _worker(settings: Settings) -> IoK8sApiCoreV1Container:
 
     return models.IoK8sApiCoreV1Container(
         name="node",
-        image=settings.training.image,
+        image=settings.cluster.image(settings.training.image),
         command=["python", "-m", "runtimes.fine_tune", "--help"],
         workingDir=HOME,
         resources=models.IoK8sApiCoreV1ResourceRequirements(

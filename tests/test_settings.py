@@ -74,3 +74,19 @@ def test_a_child_process_gets_the_very_same_settings(tmp_path: Path) -> None:
     assert load_settings(environment=child) == settings
     assert child["CIA_MODEL_API_KEY"] == "s3cret"
     assert "s3cret" not in (tmp_path / "state" / "params.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "pulled"),
+    [
+        ("code-assistant-rag:0.1.0", "mirror.example:5000/team/code-assistant-rag:0.1.0"),
+        ("qdrant/qdrant:v1.16.3", "mirror.example:5000/team/qdrant/qdrant:v1.16.3"),
+        ("registry.example/qdrant/qdrant:v1.16.3", "registry.example/qdrant/qdrant:v1.16.3"),
+        ("localhost/qdrant:v1.16.3", "localhost/qdrant:v1.16.3"),
+        ("here:5000/qdrant@sha256:0", "here:5000/qdrant@sha256:0"),
+    ],
+)
+def test_an_image_that_names_no_registry_is_pulled_from_the_mirror(name: str, pulled: str) -> None:
+    settings = load_settings(environment={"CIA_CLUSTER__IMAGE_REGISTRY": "mirror.example:5000/team/"})
+    assert settings.cluster.image(name) == pulled
+    assert load_settings(environment={}).cluster.image(name) == name
