@@ -16,6 +16,14 @@ IMAGE = r"^[a-z0-9][\w./:@-]*$"
 """An image: a name and a tag, or a digest."""
 
 
+class Compute(Section):
+    """What a container asks for and may take. Memory is promised in full: no pod is killed for what a neighbour takes."""
+
+    cpu: str = Field(pattern=QUANTITY, description="Cores that are set aside for it.")
+    cpu_limit: str = Field(pattern=QUANTITY, description="Cores that it may take when they are idle.")
+    memory: str = Field(pattern=QUANTITY, description="Memory that is set aside for it, and over which it is killed.")
+
+
 class ClusterSettings(Section):
     """Everything that `cia cluster` applies. It all lives in one namespace: steps and server share a volume."""
 
