@@ -28,15 +28,20 @@ PARTS: tuple[Part, ...] = (
 )
 
 
+def parts(only: Collection[str] = ()) -> list[Part]:
+    """Return the parts named in ``only``, or all, in the order in which they are applied. Raises InputError for one there is not."""
+    unknown = sorted(set(only) - {part.name for part in PARTS})
+    if unknown:
+        raise InputError(f"there is no part {unknown[0]!r}; write one of {', '.join(part.name for part in PARTS)}")
+    return [part for part in PARTS if not only or part.name in only]
+
+
 def platform(settings: Settings, only: Collection[str] = ()) -> list[tuple[Part, list[Object]]]:
     """Return the parts with their objects, all of them or those named in ``only``, each object labelled with its part.
 
     Raises InputError for a part that there is not, SettingsError where the settings make no object.
     """
-    unknown = sorted(set(only) - {part.name for part in PARTS})
-    if unknown:
-        raise InputError(f"there is no part {unknown[0]!r}; write one of {', '.join(part.name for part in PARTS)}")
-    return [(part, list(_labelled(part, settings))) for part in PARTS if not only or part.name in only]
+    return [(part, list(_labelled(part, settings))) for part in parts(only)]
 
 
 def _labelled(part: Part, settings: Settings) -> Iterator[Object]:
