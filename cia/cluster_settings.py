@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from cia.settings_section import Section
@@ -11,6 +13,9 @@ QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|Ki|Mi|Gi|Ti)?$"
 
 NAME = r"^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$"
 """A name as Kubernetes and KServe take it, with room for what they append."""
+
+HOST = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+"""A DNS name."""
 
 IMAGE = r"^[a-z0-9][\w./:@-]*$"
 """An image: a name and a tag, or a digest."""
@@ -22,6 +27,83 @@ class Compute(Section):
     cpu: str = Field(pattern=QUANTITY, description="Cores that are set aside for it.")
     cpu_limit: str = Field(pattern=QUANTITY, description="Cores that it may take when they are idle.")
     memory: str = Field(pattern=QUANTITY, description="Memory that is set aside for it, and over which it is killed.")
+
+
+class GpuSettings(Section):
+    """Time-sliced GPUs: ``training.gpu_slices`` says how many slices each is offered as."""
+
+    device_plugin: bool = Field(
+        default=True, description="Run NVIDIA's device plugin; false where the GPU operator does: it is given the ConfigMap."
+    )
+    namespace: str = Field(
+        default="kube-system", pattern=NAME, description="Of the device plugin or the operator: privileged pods, not ours."
+    )
+    image: str = Field(
+        default="nvidia/k8s-device-plugin:v0.18.0",
+        pattern=IMAGE,
+        description="Device plugin. NVIDIA publishes it in its own registry: mirror it, or write the full address here.",
+    )
+    node_selector: dict[str, str] = Field(
+        default={"nvidia.com/gpu.present": "true"}, description="Labels of the nodes that have GPUs."
+    )
+    runtime_class: str | None = Field(
+        default=None, pattern=NAME, description="RuntimeClass of pods with a GPU, often nvidia; null: the nodes' default."
+    )
+    label_nodes: bool = Field(
+        default=True, description="Label nodes whose GPUs are sliced; false where GPU feature discovery does."
+    )
+
+
+class TrainJobSettings(Section):
+    """The pod of a TrainJob, beside its GPU."""
+
+    compute: Compute = Compute(cpu="4", cpu_limit="8", memory="32Gi")
+    shared_memory: str = Field(default="8Gi", pattern=QUANTITY, description="Part of it that may be shared memory.")
+    base_cache: str = Field(default="huggingface", pattern=NAME, description="Folder of the shared volume with base models.")
+
+
+class NetworkSettings(Section):
+    """Who is a neighbour. Between our own pods nothing is allowed but what one needs of another."""
+
+    pipelines_namespace: str = Field(default="kubeflow", pattern=NAME, description="Of Kubeflow Pipelines and its object store.")
+    ingress_namespace: str = Field(default="ingress-nginx", pattern=NAME, description="Of the ingress controller or gateway.")
+    api_server: list[str] = Field(
+        default=["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"],
+        description="Address ranges of the Kubernetes API, which steps call; narrow it to what `kubectl get ep kubernetes` says.",
+    )
+    neighbours: list[str] = Field(
+        default=[],
+        description="More namespaces that steps and the RAG server call: a judge, a teacher, an OIDC issuer, a collector.",
+    )
+
+
+class RagServerClusterSettings(Section):
+    """The RAG server, and how people reach it."""
+
+    image: str = Field(default="code-assistant-rag:0.1.0", pattern=IMAGE, description="What it runs in.")
+    minimum: int = Field(default=2, gt=0, description="Replicas without load.")
+    maximum: int = Field(default=6, gt=0, description="Replicas under load.")
+    cpu_percent: int = Field(default=70, gt=0, le=400, description="Of the CPU set aside, over which another replica starts.")
+    compute: Compute = Compute(cpu="500m", cpu_limit="2", memory="2Gi")
+    database_size: str = Field(default="10Gi", pattern=QUANTITY, description="PostgreSQL with users, keys and conversations.")
+    exposed_by: Literal["ingress", "gateway", "nothing"] = Field(
+        default="ingress",
+        description="What leads to it from outside; gateway needs the Gateway API, nothing leaves port-forward.",
+    )
+    host: str = Field(default="code-assistant.internal", pattern=HOST, description="Its name in a browser.")
+    ingress_class: str | None = Field(default=None, pattern=NAME, description="IngressClass; null: the cluster's default.")
+    tls_secret: str = Field(default="code-assistant-tls", pattern=NAME, description="Secret with the certificate of that name.")
+    gateway: str = Field(
+        default="gateway", pattern=NAME, description="Gateway, in network.ingress_namespace, whose routes we join."
+    )
+
+
+class IndexScheduleSettings(Section):
+    """`cia index` on corpus.sources, again and again."""
+
+    schedule: str | None = Field(default="17 3 * * *", description="When (cron's five fields, UTC); null: never.")
+    compute: Compute = Compute(cpu="1", cpu_limit="4", memory="4Gi")
+    timeout_seconds: int = Field(default=4 * 3600, gt=0, description="A run that takes longer is ended.")
 
 
 class ClusterSettings(Section):
@@ -42,6 +124,12 @@ class ClusterSettings(Section):
         default=[],
         description="Address ranges (CIDR) outside the cluster that fetching code and model weights may reach; []: nothing.",
     )
+    params: str = Field(default="code-assistant-params", pattern=NAME, description="ConfigMap with these settings, for all pods.")
+    gpu: GpuSettings = GpuSettings()
+    train_job: TrainJobSettings = TrainJobSettings()
+    network: NetworkSettings = NetworkSettings()
+    rag_server: RagServerClusterSettings = RagServerClusterSettings()
+    index: IndexScheduleSettings = IndexScheduleSettings()
 
     def image(self, name: str) -> str:
         """Return the image ``name`` as a pod pulls it: from ``image_registry``, unless it names a registry of its own.
