@@ -29,7 +29,7 @@ PARTS: tuple[Part, ...] = (
 
 
 def parts(only: Collection[str] = ()) -> list[Part]:
-    """Return the parts named in ``only``, or all, in the order in which they are applied. Raises InputError for one there is not."""
+    """Return the parts named in ``only``, or all, in the order of applying. Raises InputError for one that there is not."""
     unknown = sorted(set(only) - {part.name for part in PARTS})
     if unknown:
         raise InputError(f"there is no part {unknown[0]!r}; write one of {', '.join(part.name for part in PARTS)}")
