@@ -106,6 +106,78 @@ class IndexScheduleSettings(Section):
     timeout_seconds: int = Field(default=4 * 3600, gt=0, description="A run that takes longer is ended.")
 
 
+class PostgresClusterSettings(Section):
+    """Each PostgreSQL: one instance for whoever needs a database."""
+
+    image: str = Field(default="postgres:17.6", pattern=IMAGE, description="PostgreSQL, 15 or newer (Langfuse's demand).")
+    size: str = Field(default="20Gi", pattern=QUANTITY, description="Volume of each instance.")
+    compute: Compute = Compute(cpu="250m", cpu_limit="2", memory="1Gi")
+
+
+class RedisClusterSettings(Section):
+    """Each Valkey, which is a Redis under a free licence: one instance for whoever needs one."""
+
+    image: str = Field(default="valkey/valkey:8.1.4", pattern=IMAGE, description="Valkey, or Redis 7 or newer.")
+    size: str = Field(default="5Gi", pattern=QUANTITY, description="Volume of each instance.")
+    compute: Compute = Compute(cpu="100m", cpu_limit="1", memory="512Mi")
+
+
+class ObjectStoreClusterSettings(Section):
+    """Each SeaweedFS, which speaks S3: one instance for whoever stores objects."""
+
+    image: str = Field(default="chrislusf/seaweedfs:4.44", pattern=IMAGE, description="SeaweedFS, 4.44 or newer.")
+    size: str = Field(default="100Gi", pattern=QUANTITY, description="Volume of each instance.")
+    compute: Compute = Compute(cpu="250m", cpu_limit="2", memory="2Gi")
+
+
+class QdrantClusterSettings(Section):
+    """The index's server, and its snapshots."""
+
+    image: str = Field(
+        default="qdrant/qdrant:v1.20.0-unprivileged", pattern=IMAGE, description="The minor version is the client's."
+    )
+    replicas: int = Field(default=1, ge=1, le=9, description="Above 1 they form a cluster that keeps two copies of each shard.")
+    size: str = Field(
+        default="50Gi", pattern=QUANTITY, description="Volume of each: the index, and a snapshot while it is taken."
+    )
+    compute: Compute = Compute(cpu="1", cpu_limit="4", memory="8Gi")
+    snapshot_schedule: str = Field(default="30 2 * * *", description="When a snapshot is taken: cron's five fields, UTC.")
+    snapshots_kept: int = Field(default=7, ge=1, description="Older ones are deleted when a new one is complete.")
+    snapshots_size: str = Field(default="100Gi", pattern=QUANTITY, description="Volume that the snapshots are copied to.")
+
+
+class MlflowClusterSettings(Section):
+    """The registry's server. It runs in the pipeline's image."""
+
+    artifacts: Literal["claim", "s3"] = Field(
+        default="claim", description="Where adapters lie: on a volume of the server, or in an object store of its own."
+    )
+    size: str = Field(default="100Gi", pattern=QUANTITY, description="That volume's size; the object store has its own.")
+    hosts: list[str] = Field(default=[], description="Further names that browsers ask for, such as mlflow.example.com.")
+    compute: Compute = Compute(cpu="500m", cpu_limit="2", memory="3Gi")
+
+
+class LangfuseClusterSettings(Section):
+    """Langfuse and its ClickHouse."""
+
+    web_image: str = Field(
+        default="langfuse/langfuse:4.59.0", pattern=IMAGE, description="4.59 or newer, which version 5 of the SDK asks for."
+    )
+    worker_image: str = Field(default="langfuse/langfuse-worker:4.59.0", pattern=IMAGE, description="The same version.")
+    url: str = Field(
+        default="http://localhost:3000",
+        pattern=r"^https?://",
+        description="Where a browser finds it, as in `kubectl port-forward service/langfuse-web 3000` or behind your ingress.",
+    )
+    admin_email: str = Field(default="admin@example.com", description="Who signs in first; the secret holds the password.")
+    compute: Compute = Compute(cpu="500m", cpu_limit="2", memory="2Gi")
+    clickhouse_image: str = Field(
+        default="clickhouse/clickhouse-server:25.12", pattern=IMAGE, description="25.12 or newer (Langfuse's demand)."
+    )
+    clickhouse_size: str = Field(default="100Gi", pattern=QUANTITY, description="Volume of the traces.")
+    clickhouse_compute: Compute = Compute(cpu="500m", cpu_limit="4", memory="4Gi")
+
+
 class ClusterSettings(Section):
     """Everything that `cia cluster` applies. It all lives in one namespace: steps and server share a volume."""
 
@@ -130,6 +202,12 @@ class ClusterSettings(Section):
     network: NetworkSettings = NetworkSettings()
     rag_server: RagServerClusterSettings = RagServerClusterSettings()
     index: IndexScheduleSettings = IndexScheduleSettings()
+    postgres: PostgresClusterSettings = PostgresClusterSettings()
+    redis: RedisClusterSettings = RedisClusterSettings()
+    object_store: ObjectStoreClusterSettings = ObjectStoreClusterSettings()
+    qdrant: QdrantClusterSettings = QdrantClusterSettings()
+    mlflow: MlflowClusterSettings = MlflowClusterSettings()
+    langfuse: LangfuseClusterSettings = LangfuseClusterSettings()
 
     def image(self, name: str) -> str:
         """Return the image ``name`` as a pod pulls it: from ``image_registry``, unless it names a registry of its own.
