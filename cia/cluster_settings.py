@@ -178,6 +178,35 @@ class LangfuseClusterSettings(Section):
     clickhouse_compute: Compute = Compute(cpu="500m", cpu_limit="4", memory="4Gi")
 
 
+class MonitoringSettings(Section):
+    """What Prometheus, Alertmanager and Grafana are told about the platform. They themselves are the cluster's."""
+
+    deployed: list[Literal["scraping", "rules", "dashboards"]] = Field(
+        default=["scraping", "rules", "dashboards"],
+        description="What is applied; the first two need the Prometheus Operator, dashboards a Grafana that reads ConfigMaps.",
+    )
+    namespace: str = Field(default="monitoring", pattern=NAME, description="Of Prometheus, which may ask our pods for metrics.")
+    labels: dict[str, str] = Field(
+        default={"release": "kube-prometheus-stack"}, description="By which the Prometheus Operator picks up what is ours."
+    )
+    scrape_seconds: int = Field(default=30, ge=5, description="Between two looks at the metrics.")
+    alert_webhook_key: str | None = Field(
+        default=None, description="Key of the secret with the address that alerts are posted to; null: they go where others go."
+    )
+    slow_answer_seconds: float = Field(default=30.0, gt=0, le=60, description="More in one of 20 answers is an alert.")
+    slow_retrieval_seconds: float = Field(default=1.0, gt=0, le=60, description="More in one of 20 searches is an alert.")
+    waiting_requests: int = Field(default=20, ge=1, description="More that wait in a model server are an alert.")
+    stale_index_hours: float = Field(default=48.0, gt=0, description="A repository that was not indexed for longer is an alert.")
+    backup_hours: float = Field(default=48.0, gt=0, description="Without a new snapshot of the index for longer is an alert.")
+    cost_a_day: float = Field(default=50.0, gt=0, description="More than this for tokens, at tracing's prices, is an alert.")
+    gpu_exporter: bool = Field(
+        default=False, description="Run NVIDIA's DCGM exporter on the GPU nodes; false where the GPU operator does."
+    )
+    gpu_exporter_image: str = Field(
+        default="nvidia/dcgm-exporter:4.4.1-4.6.0-ubuntu22.04", pattern=IMAGE, description="What it runs in."
+    )
+
+
 class ClusterSettings(Section):
     """Everything that `cia cluster` applies. It all lives in one namespace: steps and server share a volume."""
 
@@ -208,6 +237,7 @@ class ClusterSettings(Section):
     qdrant: QdrantClusterSettings = QdrantClusterSettings()
     mlflow: MlflowClusterSettings = MlflowClusterSettings()
     langfuse: LangfuseClusterSettings = LangfuseClusterSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
 
     def image(self, name: str) -> str:
         """Return the image ``name`` as a pod pulls it: from ``image_registry``, unless it names a registry of its own.
