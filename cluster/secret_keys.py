@@ -35,4 +35,21 @@ SECRET_KEYS: tuple[SecretKey, ...] = (
     SecretKey("mlflow-username", True, "mlflow", "the registry's user", form="username"),
     SecretKey("mlflow-password", True, "mlflow", "that user's password"),
     SecretKey("judge-api-key", False, "rag-server", "the key of evaluation.judge, where it wants one", optional=True),
+    SecretKey("mlflow-session-key", True, "mlflow", "signs MLflow's login forms"),
+    SecretKey("mlflow-postgres-password", True, "mlflow", "MLflow's database"),
+    SecretKey("mlflow-object-store-access-key", True, "mlflow", "MLflow's object store, where artifacts go to one"),
+    SecretKey("mlflow-object-store-secret-key", True, "mlflow", "MLflow's object store, where artifacts go to one"),
+    SecretKey("langfuse-postgres-password", True, "langfuse", "Langfuse's database"),
+    SecretKey("langfuse-clickhouse-password", True, "langfuse", "Langfuse's traces"),
+    SecretKey("langfuse-redis-password", True, "langfuse", "Langfuse's queues"),
+    SecretKey("langfuse-object-store-access-key", True, "langfuse", "Langfuse's object store"),
+    SecretKey("langfuse-object-store-secret-key", True, "langfuse", "Langfuse's object store"),
+    SecretKey("langfuse-session-key", True, "langfuse", "signs Langfuse's sessions (NEXTAUTH_SECRET)"),
+    SecretKey("langfuse-salt", True, "langfuse", "hashes Langfuse's keys; another makes those invalid"),
+    SecretKey(
+        "langfuse-encryption-key", True, "langfuse", "encrypts what Langfuse stores; without it that is lost", form="hex64"
+    ),
+    SecretKey("langfuse-public-key", True, "langfuse", "names the project that traces go to", form="pk-lf"),
+    SecretKey("langfuse-secret-key", True, "langfuse", "sends traces and reads them", form="sk-lf"),
+    SecretKey("langfuse-admin-password", True, "langfuse", "Langfuse's first user"),
 )
