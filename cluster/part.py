@@ -14,6 +14,9 @@ Object = dict[str, Any]
 PART_LABEL = "code-assistant/part"
 """On every object: the part that it belongs to. With `managed-by` it says what may be pruned and deleted."""
 
+NAMESPACE_LABEL = "code-assistant/namespace"
+"""On what lies outside the installation's namespace: which installation it belongs to. A cluster may have two."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -6,8 +6,32 @@ from collections.abc import Collection, Iterator
 
 from cia.errors import InputError
 from cia.settings import Settings
-from cluster.part import PART_LABEL, Object, Part
+from cluster.part import NAMESPACE_LABEL, PART_LABEL, Object, Part
 from inference_services.object_metadata import LABELS
+
+
+def _namespace(settings: Settings) -> list[Object]:
+    from cluster.namespace import cluster_objects
+
+    return cluster_objects(settings)
+
+
+def _access(settings: Settings) -> list[Object]:
+    from cluster.access import cluster_objects
+
+    return cluster_objects(settings)
+
+
+def _configuration(settings: Settings) -> list[Object]:
+    from cluster.configuration import cluster_objects
+
+    return cluster_objects(settings)
+
+
+def _volumes(settings: Settings) -> list[Object]:
+    from cluster.volumes import cluster_objects
+
+    return cluster_objects(settings)
 
 
 def _runtimes(settings: Settings) -> list[Object]:
@@ -23,6 +47,10 @@ def _inference_services(settings: Settings) -> list[Object]:
 
 
 PARTS: tuple[Part, ...] = (
+    Part("namespace", "where everything lives", _namespace),
+    Part("access", "accounts, and what they may ask the API for", _access),
+    Part("configuration", "these settings, as pods read them", _configuration),
+    Part("volumes", "the volume that steps, trainings and the server share", _volumes),
     Part("runtimes", "time-sliced GPUs and what TrainJobs run on", _runtimes),
     Part("inference-services", "vLLM behind KServe, and its weights", _inference_services),
 )
@@ -48,4 +76,6 @@ def _labelled(part: Part, settings: Settings) -> Iterator[Object]:
     for built in part.objects(settings):
         metadata = built["metadata"]
         labels = {**metadata.get("labels", {}), **LABELS, PART_LABEL: part.name}
+        if metadata.get("namespace") != settings.cluster.namespace:
+            labels[NAMESPACE_LABEL] = settings.cluster.namespace
         yield {**built, "metadata": {**metadata, "labels": labels}}
