@@ -20,6 +20,9 @@ HOST = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 IMAGE = r"^[a-z0-9][\w./:@-]*$"
 """An image: a name and a tag, or a digest."""
 
+PARAMS_FOLDER = "/etc/code-assistant"
+"""Where pods find the settings: ``params.yaml`` in it, which ``CIA_PARAMS`` names."""
+
 
 class Compute(Section):
     """What a container asks for and may take. Memory is promised in full: no pod is killed for what a neighbour takes."""
@@ -211,6 +214,9 @@ class ClusterSettings(Section):
     """Everything that `cia cluster` applies. It all lives in one namespace: steps and server share a volume."""
 
     namespace: str = Field(default="code-assistant", pattern=NAME, description="Of every object and of the pipelines' runs.")
+    own_namespace: bool = Field(
+        default=True, description="Make it and set its Pod Security; false for another's, such as a Kubeflow profile."
+    )
     secret: str = Field(default="code-assistant", pattern=NAME, description="Kubernetes secret that all pods take keys from.")
     image_registry: str = Field(default="", description="Put before images that name no registry: your mirror.")
     storage_class: str | None = Field(default=None, description="Of the volumes of one pod each; null: the cluster's default.")

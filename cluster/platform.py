@@ -6,53 +6,19 @@ from collections.abc import Collection, Iterator
 
 from cia.errors import InputError
 from cia.settings import Settings
+from cluster import access, configuration, namespace, volumes
 from cluster.part import NAMESPACE_LABEL, PART_LABEL, Object, Part
+from inference_services import cluster_objects as inference_services
 from inference_services.object_metadata import LABELS
-
-
-def _namespace(settings: Settings) -> list[Object]:
-    from cluster.namespace import cluster_objects
-
-    return cluster_objects(settings)
-
-
-def _access(settings: Settings) -> list[Object]:
-    from cluster.access import cluster_objects
-
-    return cluster_objects(settings)
-
-
-def _configuration(settings: Settings) -> list[Object]:
-    from cluster.configuration import cluster_objects
-
-    return cluster_objects(settings)
-
-
-def _volumes(settings: Settings) -> list[Object]:
-    from cluster.volumes import cluster_objects
-
-    return cluster_objects(settings)
-
-
-def _runtimes(settings: Settings) -> list[Object]:
-    from runtimes.cluster_objects import cluster_objects
-
-    return cluster_objects(settings)
-
-
-def _inference_services(settings: Settings) -> list[Object]:
-    from inference_services.cluster_objects import cluster_objects
-
-    return cluster_objects(settings)
-
+from runtimes import cluster_objects as runtimes
 
 PARTS: tuple[Part, ...] = (
-    Part("namespace", "where everything lives", _namespace),
-    Part("access", "accounts, and what they may ask the API for", _access),
-    Part("configuration", "these settings, as pods read them", _configuration),
-    Part("volumes", "the volume that steps, trainings and the server share", _volumes),
-    Part("runtimes", "time-sliced GPUs and what TrainJobs run on", _runtimes),
-    Part("inference-services", "vLLM behind KServe, and its weights", _inference_services),
+    Part("namespace", "where everything lives", namespace.cluster_objects),
+    Part("access", "accounts, and what they may ask the API for", access.cluster_objects),
+    Part("configuration", "these settings, as pods read them", configuration.cluster_objects),
+    Part("volumes", "the volume that steps, trainings and the server share", volumes.cluster_objects),
+    Part("runtimes", "time-sliced GPUs and what TrainJobs run on", runtimes.cluster_objects),
+    Part("inference-services", "vLLM behind KServe, and its weights", inference_services.cluster_objects),
 )
 
 
