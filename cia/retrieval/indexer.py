@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -55,6 +55,14 @@ class IndexReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PreparedIndex:
+    """A repository that is indexed, and its state, to be given to ``Indexer.switch``."""
+
+    report: IndexReport
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """How a snapshot differs from what is indexed."""
 
@@ -87,28 +95,34 @@ class Indexer:
 
     def index_snapshot(self, snapshot: Snapshot, progress: Progress = silent) -> IndexReport:
         """Index exactly ``snapshot``, whatever its source has become since; otherwise as ``index``."""
-        started = time.perf_counter()
         with self._store.writing(snapshot.repo, lambda message: progress(message, 0, 0)):
-            previous = self._previous(snapshot.repo)
-            changes = compare(snapshot, previous.manifest() if previous else Manifest({}))
-            if previous is not None and not changes and previous.record.commit == snapshot.commit:
-                record = previous.record
-            else:
-                record = self._write(snapshot, previous, changes, progress)
-            if record.embedded < record.chunks:
-                record = self._embed_the_rest(record.name, progress)
+            prepared = self._bring_to(snapshot, ahead=False, progress=progress)
+            self._store.confirm(snapshot.repo)
         self._corpus.prune(snapshot.repo, keep={snapshot.commit})
-        return IndexReport(
-            name=snapshot.repo,
-            commit=snapshot.commit,
-            files=record.files,
-            chunks=record.chunks,
-            added=len(changes.added),
-            updated=len(changes.updated),
-            deleted=len(changes.deleted),
-            skipped=sum(snapshot.skipped.values()),
-            seconds=round(time.perf_counter() - started, 3),
-        )
+        return prepared.report
+
+    def prepare(self, snapshot: Snapshot, progress: Progress = silent) -> PreparedIndex:
+        """Index ``snapshot`` without showing it: searches see it once ``switch`` is called. Otherwise as ``index_snapshot``.
+
+        What a killed call had prepared is carried on from. Work that is not switched to is dropped by the next change of the
+        repository's index.
+        """
+        with self._store.writing(snapshot.repo, lambda message: progress(message, 0, 0)):
+            return self._bring_to(snapshot, ahead=True, progress=progress)
+
+    def switch(self, states: Mapping[str, str]) -> None:
+        """Make what was prepared visible, for each repository the ``state`` of its ``PreparedIndex``: all at once.
+
+        On a Qdrant server all at once ends at 24 MB of manifests and lexicons, some two million chunks in repositories that
+        changed. A search that is under way may have opened one repository before and another after; the next one sees all.
+        Raises OperationError, and switches none, when another process has indexed one of them since.
+        """
+        self._store.switch(states)
+        for record in self._store.repositories():
+            if record.name in states:
+                with self._store.writing(record.name):
+                    self._store.confirm(record.name)
+                self._corpus.prune(record.name, keep={record.commit})
 
     def remove(self, repo: str) -> None:
         """Forget a repository: its index and its snapshots. Raises NotIndexedError."""
@@ -122,10 +136,50 @@ class Indexer:
             self._embedder = open_embedder(self._settings.index)
         return self._embedder
 
-    def _previous(self, repo: str) -> Generation | None:
-        """The current generation, if an update of it gives the same as indexing anew."""
+    def _bring_to(self, snapshot: Snapshot, ahead: bool, progress: Progress) -> PreparedIndex:
+        """Have a generation with what ``snapshot`` holds: current, or ``ahead`` of a switch. The report compares with current."""
+        started = time.perf_counter()
+        repo = snapshot.repo
+        current = self._usable(lambda: self._store.open(repo))
+        changes = _changes(snapshot, current)
+        begun, missing = current, changes
+        if ahead and not _is_of(current, snapshot, changes):
+            begun = self._usable(lambda: self._store.prepared(repo)) or current
+            missing = _changes(snapshot, begun)
+        elif ahead:
+            self._store.forget_prepared(repo)
+        if begun is not None and _is_of(begun, snapshot, missing):
+            record = begun.record
+        else:
+            record = self._write(snapshot, begun, missing, ahead, progress)
+            begun = None
+        if record.embedded < record.chunks:
+            record = self._embed_the_rest(begun or self._latest(repo, ahead), ahead, progress)
+        report = IndexReport(
+            name=repo,
+            commit=snapshot.commit,
+            files=record.files,
+            chunks=record.chunks,
+            added=len(changes.added),
+            updated=len(changes.updated),
+            deleted=len(changes.deleted),
+            skipped=sum(snapshot.skipped.values()),
+            seconds=round(time.perf_counter() - started, 3),
+        )
+        return PreparedIndex(report, record.state)
+
+    def _latest(self, repo: str, ahead: bool) -> Generation:
+        generation = self._store.prepared(repo) if ahead else self._store.open(repo)
+        if generation is None:
+            raise OperationError(f"the prepared index of {repo} is damaged; run the same command again")
+        return generation
+
+    def _usable(self, find: Callable[[], Generation | None]) -> Generation | None:
+        """The generation, if there is one and an update of it gives the same as indexing anew."""
         try:
-            generation = self._store.open(repo)
+            generation = find()
+            if generation is None:
+                return None
             generation.manifest()
         except UnavailableError:
             raise
@@ -139,7 +193,9 @@ class Indexer:
         )
         return generation if same else None
 
-    def _write(self, snapshot: Snapshot, previous: Generation | None, changes: Changes, progress: Progress) -> IndexedRepository:
+    def _write(
+        self, snapshot: Snapshot, previous: Generation | None, changes: Changes, ahead: bool, progress: Progress
+    ) -> IndexedRepository:
         files = dict(previous.manifest().files) if previous else {}
         gone = [files.pop(path)[1] for path in (*changes.deleted, *(file.path for file in changes.updated))]
         old = previous.points([identifier for ids in gone for identifier in ids]) if previous else {}
@@ -147,7 +203,7 @@ class Indexer:
         added: list[NDArray[np.uint32]] = []
         embedded = previous.record.embedded - _embedded(old.values()) if previous else 0
         embedder = self.embedder
-        with self._store.writer(snapshot.repo, previous, embedder.name, embedder.dimensions) as writer:
+        with self._store.writer(snapshot.repo, previous, embedder.name, embedder.dimensions, ahead) as writer:
             writer.delete(sorted(old))
             done = 0
             with closing(self._prepared(snapshot, fresh)) as prepared:
@@ -187,13 +243,13 @@ class Indexer:
     def _known(self, of_file: list[StoredPoint], old: Mapping[int, StoredPoint]) -> list[StoredPoint]:
         return of_file if self.embedder.immediate or not old else _with_known_vectors(of_file, old)
 
-    def _embed_the_rest(self, repo: str, progress: Progress) -> IndexedRepository:
+    def _embed_the_rest(self, generation: Generation, ahead: bool, progress: Progress) -> IndexedRepository:
         """Give vectors to the chunks that lack them, publishing what is done every now and then."""
-        generation = self._store.open(repo)
+        repo = generation.record.name
         while generation.record.embedded < generation.record.chunks:
             missing = _without_vector(generation, EMBEDDED_A_GENERATION)
             embedder, record = self.embedder, generation.record
-            with self._store.writer(repo, generation, embedder.name, embedder.dimensions) as writer:
+            with self._store.writer(repo, generation, embedder.name, embedder.dimensions, ahead) as writer:
                 done = record.embedded
                 for of_file in missing:
                     completed = self._completed(of_file)
@@ -202,7 +258,7 @@ class Indexer:
                     progress("embedding", done, record.chunks)
                 record = replace(record, generation=writer.generation, embedded=done)
                 writer.publish(record, generation.lexicon, generation.manifest())
-            generation = self._store.open(repo)
+            generation = self._latest(repo, ahead)
         return generation.record
 
     def _completed(self, of_file: Sequence[StoredPoint]) -> list[StoredPoint]:
@@ -210,6 +266,14 @@ class Indexer:
         texts = [model_text(point.payload) for point in lacking]
         vectors = {point.id: vector for point, vector in zip(lacking, self.embedder.embed_chunks((), texts), strict=True)}
         return _with_vectors(of_file, vectors)
+
+
+def _changes(snapshot: Snapshot, generation: Generation | None) -> Changes:
+    return compare(snapshot, generation.manifest() if generation else Manifest({}))
+
+
+def _is_of(generation: Generation | None, snapshot: Snapshot, changes: Changes) -> bool:
+    return generation is not None and not changes and generation.record.commit == snapshot.commit
 
 
 def _without_vector(generation: Generation, enough: int) -> list[list[StoredPoint]]:

@@ -2,6 +2,7 @@
 
 A *generation* is a repository at one commit as it was indexed: immutable. Readers open the current generation of each
 repository and keep to it for the whole search; a writer builds the next one aside and switches with a single atomic step.
+Generations of several repositories can be *prepared*, whole but seen by nobody, and then switched together.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from cia.errors import OperationError
 from cia.retrieval.sparse import Lexicon, SparseTerms
 
 SCHEMA_VERSION = 2
@@ -24,7 +26,11 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class IndexedRepository:
-    """The current generation of one repository. ``embedded`` of its ``chunks`` have a dense vector already."""
+    """The current generation of one repository. ``embedded`` of its ``chunks`` have a dense vector already.
+
+    ``indexed_at`` is when a run last published it or found that nothing had changed: seconds since the epoch, 0 where nobody
+    wrote it down. The store keeps it beside the record, which changes only with the generation.
+    """
 
     name: str
     commit: str
@@ -35,10 +41,16 @@ class IndexedRepository:
     schema_version: int
     chunking: str
     embedded: int
+    indexed_at: float = 0.0
+
+    @property
+    def state(self) -> str:
+        """What a repository is switched to: a server counts its generations, so that a number alone may come twice."""
+        return f"{self.generation}@{self.commit}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return all fields, for the pointer file and for the command line."""
-        return asdict(self)
+        """Return what is written down with the generation."""
+        return {name: value for name, value in asdict(self).items() if name != "indexed_at"}
 
 
 Level = Literal["chunk", "file"]
@@ -109,10 +121,30 @@ class Store(Protocol):
     def open(self, repo: str) -> Generation: ...
     def writing(self, repo: str, on_wait: Callable[[str], None] | None = None) -> AbstractContextManager[None]: ...
     def writer(
-        self, repo: str, previous: Generation | None, model: str, dimensions: int
+        self, repo: str, previous: Generation | None, model: str, dimensions: int, ahead: bool = False
     ) -> AbstractContextManager[GenerationWriter]: ...
+    def prepared(self, repo: str) -> Generation | None: ...
+    def forget_prepared(self, repo: str) -> None: ...
+    def switch(self, states: Mapping[str, str]) -> None: ...
+    def confirm(self, repo: str) -> None: ...
     def remove(self, repo: str) -> None: ...
     def close(self) -> None: ...
+
+
+Named = Mapping[str, IndexedRepository | None]
+
+
+def to_switch(current: Named, prepared: Named, states: Mapping[str, str]) -> dict[str, IndexedRepository]:
+    """Return the prepared records of ``states`` that are not current yet. Raises OperationError when one is missing."""
+    records: dict[str, IndexedRepository] = {}
+    for repo, state in states.items():
+        now, waiting = current[repo], prepared[repo]
+        if now is not None and now.state == state:
+            continue
+        if waiting is None or waiting.state != state:
+            raise OperationError(f"{repo} was indexed again since it was prepared; nothing is switched: run it again")
+        records[repo] = waiting
+    return records
 
 
 def point_id(content: str) -> int:

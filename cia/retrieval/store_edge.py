@@ -1,6 +1,6 @@
 """The embedded index: Qdrant's own engine in this process, a shard per generation under ``CIA_HOME/index``.
 
-    index/<repo>/current.json            the atomic switch: which generation readers open
+    index/<repo>/current.json            which generation readers open; see ``cia.retrieval.pointers``
     index/<repo>/<generation>/shard/     Qdrant's files: vectors, payload and their indexes
     index/<repo>/<generation>/lexicon.npy, manifest.json
     index/<repo>/<generation>/files.json           the seal: every file with its length
@@ -17,25 +17,33 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
 
 import numpy as np
 import qdrant_edge as edge
 from numpy.typing import NDArray
 from pydantic_core import from_json, to_json
 
-from cia.durable_files import exclusive, remove_unfinished, replace_directory, replace_text
+from cia.durable_files import exclusive, remove_unfinished, replace_directory
 from cia.errors import NotIndexedError, OperationError
+from cia.retrieval.pointers import Pointers, damaged
 from cia.retrieval.seal import check, mark_damaged, seal
 from cia.retrieval.sparse import Lexicon, SparseTerms
-from cia.retrieval.store import Condition, Generation, GenerationWriter, IndexedRepository, Level, Manifest, StoredPoint
+from cia.retrieval.store import (
+    Condition,
+    Generation,
+    GenerationWriter,
+    IndexedRepository,
+    Level,
+    Manifest,
+    StoredPoint,
+    to_switch,
+)
 
-POINTER = "current.json"
 INDEXED_FIELDS = ("name", "file_name", "file_path", "language")
 WHOLE_PAYLOAD = "whole"
 """Beside the indexed fields a point holds its payload as one string of JSON: the engine takes values one by one, and taking
@@ -55,44 +63,49 @@ class EdgeStore:
     """All generations below one directory."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self._pointers = Pointers(directory)
 
     def repositories(self) -> list[IndexedRepository]:
         """Return the current generation of each repository, by name."""
-        if not self._directory.is_dir():
-            return []
-        names = sorted(unquote(entry.name) for entry in self._directory.iterdir() if (entry / POINTER).is_file())
-        return [record for name in names if (record := self._record(name)) is not None]
+        return [record for name in self._pointers.names() if (record := self._pointers.current(name)) is not None]
 
     def version(self, repo: str) -> tuple[int, int] | None:
         """Return something that changes with every switch, from one stat(2); None when the repository is not indexed."""
-        try:
-            status = (self._folder(repo) / POINTER).stat()
-        except FileNotFoundError:
-            return None
-        return status.st_mtime_ns, status.st_ino
+        return self._pointers.version(repo)
 
     def open(self, repo: str) -> EdgeGeneration:
         """Open the current generation. Raises NotIndexedError, or OperationError when its files are damaged."""
         for attempt in range(5):
-            record = self._record(repo)
+            record = self._pointers.current(repo)
             if record is None:
                 raise NotIndexedError(f"no repository {repo!r} is indexed; `cia index SOURCE` adds one")
             try:
-                return EdgeGeneration(record, self._folder(repo) / record.generation)
+                return EdgeGeneration(record, self._pointers.folder(repo) / record.generation)
             except BaseException as error:
                 if not _of_the_engine(error):
                     raise
-                current = self._record(repo)
+                current = self._pointers.current(repo)
                 if attempt == 4 or current is None or current.generation == record.generation:
-                    raise _damaged(repo, error) from error
+                    raise damaged(repo, error) from error
         raise AssertionError("unreachable")
+
+    def prepared(self, repo: str) -> EdgeGeneration | None:
+        """Open the generation that waits for the switch, None when there is none that can be used."""
+        try:
+            record = self._pointers.prepared(repo)
+            return EdgeGeneration(record, self._pointers.folder(repo) / record.generation) if record else None
+        except BaseException as error:
+            if not (isinstance(error, OperationError) or _of_the_engine(error)):
+                raise
+            return None  # damaged: made anew
 
     @contextmanager
     def writing(self, repo: str, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
         """Hold the only right to change ``repo``; a second process waits for it, telling ``on_wait``."""
-        with exclusive(self._folder(repo) / "lock", f"indexing {repo}", LOCK_WAIT_SECONDS, on_wait):
-            remove_unfinished(self._folder(repo))
+        folder = self._pointers.folder(repo)
+        with exclusive(folder / "lock", f"indexing {repo}", LOCK_WAIT_SECONDS, on_wait):
+            remove_unfinished(folder)
+            self._pointers.settle(repo)
             yield
 
     @contextmanager
@@ -102,9 +115,13 @@ class EdgeStore:
         previous: Generation | None,
         model: str,  # noqa: ARG002
         dimensions: int,
+        ahead: bool = False,
     ) -> Iterator[GenerationWriter]:
-        """Yield a writer of the next generation, which starts as a copy of ``previous``; only within ``writing``."""
-        folder = self._folder(repo)
+        """Yield a writer of the next generation, which starts as a copy of ``previous``; only within ``writing``.
+
+        What it publishes is current at once, or, ``ahead``, waits for the switch.
+        """
+        folder = self._pointers.folder(repo)
         generation = uuid.uuid4().hex[:12]
         with replace_directory(folder / generation) as staging:
             if isinstance(previous, EdgeGeneration):
@@ -116,35 +133,60 @@ class EdgeStore:
                 writer.close()
             seal(staging)
         assert writer.record is not None, "a writer publishes before it is left"
-        replace_text(folder / POINTER, json.dumps(writer.record.as_json(), indent=1))
-        self._remove_others(folder, generation)
+        if ahead:
+            self._pointers.set_prepared(writer.record)
+        else:
+            self._pointers.set_current(writer.record)
+        self._sweep(repo)
+
+    def forget_prepared(self, repo: str) -> None:
+        """Remove what waits for the switch, if anything does; only within ``writing``."""
+        self._pointers.forget_prepared(repo)
+        self._sweep(repo)
+
+    def switch(self, states: Mapping[str, str]) -> None:
+        """Make what is prepared of each repository current, all in one step.
+
+        One that is current already is left as it is. Raises OperationError, and switches nothing, when one is not there.
+        """
+        with ExitStack() as locks:
+            for repo in sorted(states):
+                locks.enter_context(self.writing(repo))
+            current = {repo: self._readable(self._pointers.current, repo) for repo in states}
+            prepared = {repo: self._readable(self._pointers.prepared, repo) for repo in states}
+            records = to_switch(current, prepared, states)
+            self._pointers.set_all_current(records)
+            for repo in records:
+                self._sweep(repo)
+
+    def confirm(self, repo: str) -> None:
+        """Write down that ``repo`` is up to date as of now; only within ``writing``."""
+        self._pointers.confirm(repo)
 
     def remove(self, repo: str) -> None:
         """Forget a repository. Raises NotIndexedError."""
-        if self._record(repo) is None:
+        if self._pointers.current(repo) is None:
             raise NotIndexedError(f"no repository {repo!r} is indexed")
         with self.writing(repo):
-            (self._folder(repo) / POINTER).unlink()
-            self._remove_others(self._folder(repo), keep="")
+            self._pointers.forget(repo)
+            self._sweep(repo)
 
     def close(self) -> None:
         """Nothing is held between calls."""
 
-    def _folder(self, repo: str) -> Path:
-        return self._directory / quote(repo, safe="").replace(".", "%2E")
-
-    def _record(self, repo: str) -> IndexedRepository | None:
-        pointer = self._folder(repo) / POINTER
+    @staticmethod
+    def _readable(pointer: Callable[[str], IndexedRepository | None], repo: str) -> IndexedRepository | None:
         try:
-            return IndexedRepository(**json.loads(pointer.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError, OSError) as error:
-            raise _damaged(repo, error) from error
+            return pointer(repo)
+        except OperationError:
+            return None  # damaged: as good as none for whoever replaces it
 
-    def _remove_others(self, folder: Path, keep: str) -> None:
-        for entry in folder.iterdir():
-            if entry.is_dir() and entry.name != keep:
+    def _sweep(self, repo: str) -> None:
+        """Remove every generation that no pointer names."""
+        known = (self._readable(self._pointers.current, repo), self._readable(self._pointers.prepared, repo))
+        named = {record.generation for record in known if record}
+        for entry in self._pointers.folder(repo).iterdir():
+            if entry.is_dir() and entry.name not in named:
                 shutil.rmtree(entry, ignore_errors=True)
 
 
@@ -234,7 +276,7 @@ class EdgeGeneration:
             if not _of_the_engine(error):
                 raise
             mark_damaged(self.directory)
-            raise _damaged(self.record.name, error) from error
+            raise damaged(self.record.name, error) from error
 
 
 class EdgeWriter:
@@ -359,13 +401,3 @@ def _filter(condition: Condition) -> edge.Filter | None:
 def _of_the_engine(error: BaseException) -> bool:
     """Whether reading failed: the engine raises bare Exception, and a panic in it is no Exception at all."""
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"
-
-
-def _damaged(repo: str, error: BaseException) -> OperationError:
-    return OperationError(
-        f"the index of {repo} is damaged or of another release ({_one_line(error)}); run `cia index` on it again"
-    )
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

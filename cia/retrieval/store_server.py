@@ -5,6 +5,10 @@ generations, and ``code_chunks-catalog`` one point a repository. A point is vali
 filter by the generation that the catalog names, writers add points that are valid from the next one and mark those that go.
 Replacing the catalog's point is the switch: record, lexicon and manifest change in that one upsert. What a killed writer left
 is valid from a generation that never came; the next writer takes it back first.
+
+A generation that is *prepared* is one that came but that no catalog names yet: its entry lies in ``code_chunks-prepared``. To
+switch several repositories is to put their entries into the catalog in one upsert: one operation of the catalog's one shard,
+there as a whole after a crash or not at all.
 """
 
 from __future__ import annotations
@@ -14,10 +18,11 @@ import io
 import json
 import os
 import re
+import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -31,7 +36,16 @@ from qdrant_client.http.exceptions import ApiException, ResponseHandlingExceptio
 from cia.durable_files import exclusive
 from cia.errors import NotIndexedError, OperationError, UnavailableError
 from cia.retrieval.sparse import Lexicon, SparseTerms
-from cia.retrieval.store import Condition, Generation, GenerationWriter, IndexedRepository, Level, Manifest, StoredPoint
+from cia.retrieval.store import (
+    Condition,
+    Generation,
+    GenerationWriter,
+    IndexedRepository,
+    Level,
+    Manifest,
+    StoredPoint,
+    to_switch,
+)
 from cia.settings import Settings
 
 DENSE: dict[Level, str] = {"chunk": "dense", "file": "file_dense"}
@@ -41,6 +55,9 @@ INTEGERS = ("point_id", "valid_from", "valid_to")
 OPEN_END = 2**53
 """``valid_to`` of a point that no generation has taken out."""
 BATCH = 256
+REQUEST_BYTES = 24 * 2**20
+"""Of catalog entries in one upsert; the server's own limit is 32 MB. It is some two million chunks in changed repositories:
+beyond that a switch is several steps."""
 LOCK_WAIT_SECONDS = 600.0
 TIMEOUT_SECONDS = 30
 
@@ -52,6 +69,7 @@ class ServerStore:
         self._locks = settings.home / "index" / "locks"
         self._prefix = settings.index.collection
         self._catalog = f"{self._prefix}-catalog"
+        self._waiting = f"{self._prefix}-prepared"
         self._url = settings.index.qdrant_url
         key = os.environ.get(settings.index.qdrant_api_key_variable)
         self._client = client or QdrantClient(url=self._url, api_key=key, timeout=TIMEOUT_SECONDS, check_compatibility=False)
@@ -64,8 +82,10 @@ class ServerStore:
             found: list[IndexedRepository] = []
             offset: Any = None
             while True:
-                records, offset = self._client.scroll(self._catalog, limit=BATCH, offset=offset, with_payload=["record"])
-                found += [IndexedRepository(**(record.payload or {})["record"]) for record in records]
+                records, offset = self._client.scroll(
+                    self._catalog, limit=BATCH, offset=offset, with_payload=["record", "indexed_at"]
+                )
+                found += [_indexed(record.payload or {}) for record in records]
                 if offset is None:
                     return sorted(found, key=lambda record: record.name)
 
@@ -88,21 +108,68 @@ class ServerStore:
         with exclusive(lock, f"indexing {repo}", LOCK_WAIT_SECONDS, on_wait):
             yield
 
+    def prepared(self, repo: str) -> ServerGeneration | None:
+        """Open the generation that waits for the switch, None when there is none."""
+        entry = self._entry(repo, True, self._waiting)
+        return ServerGeneration(self, entry) if entry and _number(entry) > _number(self._entry(repo, ["record"])) else None
+
     @contextmanager
-    def writer(self, repo: str, previous: Generation | None, model: str, dimensions: int) -> Iterator[GenerationWriter]:
-        """Yield a writer of the next generation, which starts with the points of ``previous``; only within ``writing``."""
+    def writer(
+        self, repo: str, previous: Generation | None, model: str, dimensions: int, ahead: bool = False
+    ) -> Iterator[GenerationWriter]:
+        """Yield a writer of the next generation, which starts with the points of ``previous``; only within ``writing``.
+
+        What it publishes is current at once, or, ``ahead``, waits for the switch.
+        """
         entry = self._entry(repo, ["record", "collection"])
-        number = int(entry["record"]["generation"]) if entry else 0
+        visible = _number(entry)
+        number = int(previous.record.generation) if previous else visible
         collection = f"{self._prefix}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', model)}"
+        if number == visible:
+            self.forget_prepared(repo)
         with self._answering():
             self._create(collection, dimensions)
-            writer = ServerWriter(self._client, collection, self._catalog, repo, number)
+            writer = ServerWriter(self._client, collection, self._waiting if ahead else self._catalog, repo, number, visible)
             writer.take_back_unfinished()
             if previous is None:
                 writer.end_all()
             yield writer
-            if entry and entry["collection"] != collection:
-                self._client.delete(entry["collection"], models.FilterSelector(filter=_filter([_match("repo", [repo])])))
+            if not ahead and entry:
+                self._drop_elsewhere(repo, entry["collection"], collection)
+
+    def forget_prepared(self, repo: str) -> None:
+        """Remove what waits for the switch, if anything does; only within ``writing``."""
+        entry = self._entry(repo, ["collection"], self._waiting)
+        if entry is not None:
+            visible = _number(self._entry(repo, ["record"]))
+            with self._answering():
+                self._client.delete(self._waiting, models.PointIdsList(points=[catalog_id(repo)]), wait=True)
+                ServerWriter(self._client, entry["collection"], self._waiting, repo, visible, visible).take_back_unfinished()
+
+    def switch(self, states: Mapping[str, str]) -> None:
+        """Make what is prepared of each repository current, all in one step.
+
+        One that is current already is left as it is. Raises OperationError, and switches nothing, when one is not there.
+        """
+        with ExitStack() as locks:
+            for repo in sorted(states):
+                locks.enter_context(self.writing(repo))
+            old = {repo: self._entry(repo, ["record", "collection"]) for repo in states}
+            new = {repo: self._entry(repo, True, self._waiting) for repo in states}
+            chosen = to_switch(_records(old), _records(new), states)
+            entries = {repo: entry for repo, entry in new.items() if repo in chosen and entry}
+            with self._answering():
+                for batch in _that_fit_one_request(entries):
+                    self._client.upsert(self._catalog, [_catalog_point(repo, entries[repo]) for repo in batch], wait=True)
+                for repo, entry in entries.items():
+                    self._client.delete(self._waiting, models.PointIdsList(points=[catalog_id(repo)]), wait=True)
+                    if former := old[repo]:
+                        self._drop_elsewhere(repo, former["collection"], entry["collection"])
+
+    def confirm(self, repo: str) -> None:
+        """Write down that ``repo`` is up to date as of now; only within ``writing``."""
+        with self._answering():
+            self._client.set_payload(self._catalog, {"indexed_at": time.time()}, [catalog_id(repo)], wait=True)
 
     def remove(self, repo: str) -> None:
         """Forget a repository. Raises NotIndexedError."""
@@ -110,6 +177,7 @@ class ServerStore:
         if entry is None:
             raise NotIndexedError(f"no repository {repo!r} is indexed")
         with self.writing(repo), self._answering():
+            self.forget_prepared(repo)
             self._client.delete(self._catalog, models.PointIdsList(points=[catalog_id(repo)]))
             self._client.delete(entry["collection"], models.FilterSelector(filter=_filter([_match("repo", [repo])])))
 
@@ -132,16 +200,23 @@ class ServerStore:
         except ApiException as error:
             raise OperationError(f"Qdrant at {self._url} failed: {' '.join(str(error).split())[:200]}") from error
 
-    def _entry(self, repo: str, fields: list[str] | bool) -> dict[str, Any] | None:
+    def _entry(self, repo: str, fields: list[str] | bool, catalog: str | None = None) -> dict[str, Any] | None:
+        catalog = catalog or self._catalog
         with self._answering():
-            if not self._client.collection_exists(self._catalog):
+            if not self._client.collection_exists(catalog):
                 return None
-            found = self._client.retrieve(self._catalog, [catalog_id(repo)], with_payload=fields)
+            found = self._client.retrieve(catalog, [catalog_id(repo)], with_payload=fields)
             return found[0].payload if found else None
 
+    def _drop_elsewhere(self, repo: str, former: str, collection: str) -> None:
+        """Remove the points of a repository from the collection of the model that it no longer uses."""
+        if former != collection:
+            self._client.delete(former, models.FilterSelector(filter=_filter([_match("repo", [repo])])))
+
     def _create(self, collection: str, dimensions: int) -> None:
-        if not self._client.collection_exists(self._catalog):
-            self._client.create_collection(self._catalog, vectors_config={})
+        for catalog in (self._catalog, self._waiting):
+            if not self._client.collection_exists(catalog):
+                self._client.create_collection(catalog, vectors_config={}, shard_number=1)
         if self._client.collection_exists(collection):
             return
         size = models.VectorParams(size=dimensions, distance=models.Distance.DOT)
@@ -174,7 +249,7 @@ class ServerGeneration:
     """One generation, open for reading from any thread."""
 
     def __init__(self, store: ServerStore, entry: dict[str, Any]) -> None:
-        self.record = IndexedRepository(**entry["record"])
+        self.record = _indexed(entry)
         self.lexicon = _unpack_lexicon(entry["lexicon"])
         self._packed_manifest: str = entry["manifest"]
         self._manifest: Manifest | None = None
@@ -248,22 +323,23 @@ class ServerGeneration:
 
 
 class ServerWriter:
-    """The generation after ``number``, while it is built."""
+    """The generation after ``number``, while it is built; ``visible`` is the one that readers see."""
 
-    def __init__(self, client: QdrantClient, collection: str, catalog: str, repo: str, number: int) -> None:
+    def __init__(self, client: QdrantClient, collection: str, catalog: str, repo: str, number: int, visible: int) -> None:
         self.generation = str(number + 1)
         self._client = client
         self._collection = collection
         self._catalog = catalog
         self._repo = repo
         self._next = number + 1
+        self._visible = visible
 
     def take_back_unfinished(self) -> None:
         """Undo what a killed writer left, and drop points that no reader can see any more."""
         repo = _match("repo", [self._repo])
         begun = models.FieldCondition(key="valid_from", range=models.Range(gte=self._next))
         ended = models.FieldCondition(key="valid_to", range=models.Range(gte=self._next, lt=OPEN_END))
-        gone = models.FieldCondition(key="valid_to", range=models.Range(lt=self._next))
+        gone = models.FieldCondition(key="valid_to", range=models.Range(lte=self._visible))
         for stale in (begun, gone):
             self._client.delete(self._collection, models.FilterSelector(filter=_filter([repo, stale])))
         self._end(OPEN_END, [repo, ended])
@@ -285,15 +361,15 @@ class ServerWriter:
             self._client.upsert(self._collection, [self._point(point) for point in batch], wait=True)
 
     def publish(self, record: IndexedRepository, lexicon: Lexicon, manifest: Manifest) -> None:
-        """Switch: readers see this generation from here on."""
+        """Switch, or let it wait for the switch: readers see this generation once it is in the catalog."""
         payload = {
             "record": record.as_json(),
+            "indexed_at": time.time(),
             "collection": self._collection,
             "lexicon": _pack_lexicon(lexicon),
             "manifest": base64.b64encode(zlib.compress(json.dumps(manifest.files).encode())).decode(),
         }
-        point = models.PointStruct(id=catalog_id(self._repo), vector={}, payload=payload)
-        self._client.upsert(self._catalog, [point], wait=True)
+        self._client.upsert(self._catalog, [_catalog_point(self._repo, payload)], wait=True)
 
     def _end(self, generation: int, conditions: list[models.Condition]) -> None:
         selector = models.FilterSelector(filter=_filter(conditions))
@@ -306,6 +382,37 @@ class ServerWriter:
         identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self._repo}\0{point.id}\0{self._next}"))
         valid = {"repo": self._repo, "point_id": point.id, "valid_from": self._next, "valid_to": OPEN_END}
         return models.PointStruct(id=identity, vector=vector, payload={**point.payload, **valid})
+
+
+def _indexed(entry: dict[str, Any]) -> IndexedRepository:
+    return IndexedRepository(**entry["record"], indexed_at=entry.get("indexed_at", 0.0))
+
+
+def _number(entry: dict[str, Any] | None) -> int:
+    return int(entry["record"]["generation"]) if entry else 0
+
+
+def _records(entries: Mapping[str, dict[str, Any] | None]) -> dict[str, IndexedRepository | None]:
+    return {repo: _indexed(entry) if entry else None for repo, entry in entries.items()}
+
+
+def _catalog_point(repo: str, entry: dict[str, Any]) -> models.PointStruct:
+    return models.PointStruct(id=catalog_id(repo), vector={}, payload=entry)
+
+
+def _that_fit_one_request(entries: Mapping[str, dict[str, Any]]) -> Iterator[list[str]]:
+    """The repositories in one batch, or in several when their entries are more than the server takes in a request."""
+    batch: list[str] = []
+    size = 0
+    for repo, entry in entries.items():
+        length = len(entry["lexicon"]) + len(entry["manifest"])
+        if batch and size + length > REQUEST_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(repo)
+        size += length
+    if batch:
+        yield batch
 
 
 def catalog_id(repo: str) -> str:
