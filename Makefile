@@ -8,7 +8,7 @@ LORA_RESOLVER := inference_services/lora_resolver
 TORCH := torch==2.13.0
 UV := $(VENV)/bin/uv pip install --quiet
 
-.PHONY: demo test lint setup bench-index bench-scale bench-store bench-retrieval bench-server bench-serving bench-quantization bench-base-model bench-finetune bench-judge bench-gate screenshots clean
+.PHONY: demo test lint setup bench-index bench-scale bench-store bench-retrieval bench-server bench-serving bench-quantization bench-base-model bench-finetune bench-judge bench-gate screenshots images notebooks clean
 
 demo: setup
 	@$(VENV)/bin/cia demo
@@ -53,6 +53,14 @@ bench-judge: $(VENV)/.ready
 
 bench-gate: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.gate
+
+# PUSH_TO=registry.example/team pushes them and prints the settings that name them by digest.
+images:
+	@$(PYTHON) images/build.py $(if $(PUSH_TO),--push-to $(PUSH_TO)) $(ARGS)
+
+# Runs them all again and keeps what they print.
+notebooks: $(VENV)/.ready
+	@$(VENV)/bin/python -m notebooks.execute
 
 screenshots: $(VENV)/.ready
 	@$(VENV)/bin/python -m benchmarks.page_screenshot
