@@ -16,7 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from cia.cluster_settings import NAME, QUANTITY, ClusterSettings
+from cia.cluster_settings import NAME, QUANTITY, ClusterSettings, Compute
 from cia.durable_files import replace_text
 from cia.errors import SettingsError
 from cia.settings_section import Section
@@ -424,6 +424,14 @@ class TracingSettings(Section):
     output_price: float = Field(default=0.0, ge=0, description="Cost of a million answer tokens.")
 
 
+class StepSettings(Section):
+    """The pod of a pipeline's step on a cluster."""
+
+    compute: Compute = Compute(cpu="500m", cpu_limit="2", memory="4Gi")
+    gpu_slices: int = Field(default=0, ge=0, description="Slices of a GPU, on the nodes of training.node_selector.")
+    timeout_seconds: int = Field(default=2 * 3600, gt=0, description="A pod that runs longer is ended, and tried again.")
+
+
 class PipelineSettings(Section):
     """Kubeflow Pipelines."""
 
@@ -432,8 +440,35 @@ class PipelineSettings(Section):
     image: str = Field(default="code-assistant-pipeline:0.1.0", description="The image every component runs in.")
     service_account: str = Field(default="code-assistant-pipeline", pattern=NAME, description="Account that its runs have.")
     caching: bool = Field(default=True, description="Reuse steps whose inputs have not changed.")
+    repositories_at_once: int = Field(default=4, gt=0, description="Pods that index a repository each, at the same time.")
+    retries: int = Field(default=2, ge=0, description="Of a step that failed, after 30 seconds and then ever later.")
+    step: StepSettings = StepSettings()
+    steps: dict[str, StepSettings] = Field(
+        default={
+            "prepare_index": StepSettings(compute=Compute(cpu="2", cpu_limit="4", memory="8Gi"), timeout_seconds=6 * 3600),
+            "build_dataset": StepSettings(compute=Compute(cpu="2", cpu_limit="4", memory="8Gi"), timeout_seconds=4 * 3600),
+            "fine_tune_llm": StepSettings(timeout_seconds=24 * 3600),
+            "evaluate_model": StepSettings(
+                compute=Compute(cpu="4", cpu_limit="8", memory="24Gi"), gpu_slices=1, timeout_seconds=4 * 3600
+            ),
+        },
+        description="The same for single steps.",
+    )
+    schedule: str = Field(default="0 17 3 * * *", description="When `cia pipeline schedule` indexes: six fields, seconds first.")
+    report_variable: str = Field(
+        default="RUN_WEBHOOK_URL", description="Variable with an address that the end of each run is posted to; unset: none."
+    )
     secret_variables: dict[str, str] = Field(
-        default={"QDRANT_API_KEY": "qdrant-api-key", "JUDGE_API_KEY": "judge-api-key"},
+        default={
+            "QDRANT_API_KEY": "qdrant-api-key",
+            "JUDGE_API_KEY": "judge-api-key",
+            "TEACHER_API_KEY": "teacher-api-key",
+            "EMBEDDING_API_KEY": "model-api-key",
+            "CIA_MODEL_API_KEY": "model-api-key",
+            "MLFLOW_TRACKING_USERNAME": "mlflow-username",
+            "MLFLOW_TRACKING_PASSWORD": "mlflow-password",
+            "RUN_WEBHOOK_URL": "run-webhook-url",
+        },
         description="Variable of a step: key in that secret. A key that is absent is left out.",
     )
 

@@ -34,6 +34,8 @@ SECRET_KEYS: tuple[SecretKey, ...] = (
     SecretKey("qdrant-api-key", True, "qdrant", "reads and writes the index"),
     SecretKey("mlflow-username", True, "mlflow", "the registry's user", form="username"),
     SecretKey("mlflow-password", True, "mlflow", "that user's password"),
+    SecretKey("teacher-api-key", False, "rag-server", "the key of dataset.teacher, where it wants one", optional=True),
+    SecretKey("run-webhook-url", False, "rag-server", "where the end of each pipeline run is posted to", optional=True),
     SecretKey("judge-api-key", False, "rag-server", "the key of evaluation.judge, where it wants one", optional=True),
     SecretKey("mlflow-session-key", True, "mlflow", "signs MLflow's login forms"),
     SecretKey("mlflow-postgres-password", True, "mlflow", "MLflow's database"),
