@@ -71,7 +71,8 @@ class DependencyHealth:
         self._metrics.adapters(self._adapters.serving(), bool(self._adapters.adapter_problem))
         former = {dependency.name: dependency.state for dependency in self._known}
         for dependency in found:
-            self._metrics.dependency(dependency.name, dependency.state == "ok")
+            if dependency.state != "off":  # what was never asked for is not missing
+                self._metrics.dependency(dependency.name, dependency.state == "ok")
             if former.get(dependency.name, dependency.state) != dependency.state:
                 self._log.warning("dependency", name=dependency.name, state=dependency.state, detail=dependency.detail)
         self._known = found
@@ -83,6 +84,7 @@ class DependencyHealth:
             return Dependency("index", "away", str(error))
         except Exception as error:  # the store's own client
             return Dependency("index", "away", type(error).__name__)
+        self._metrics.index([repository.indexed_at for repository in repositories])
         if not repositories:
             return Dependency("index", "away", "nothing is indexed yet; `cia index SOURCE` adds a repository")
         return Dependency("index", "ok", "answers")  # how much there is, is for those who may read it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -24,6 +24,15 @@ class Metrics:
             "cia_request_seconds", "Time to the end of the reply.", ["route"], buckets=SECONDS, registry=self.registry
         )
         self._retrieval = Histogram("cia_retrieval_seconds", "Time to find the sources.", buckets=SECONDS, registry=self.registry)
+        self._oldest_index = Gauge(
+            "cia_index_oldest_timestamp_seconds",
+            "When the repository that waits longest for it was last indexed.",
+            registry=self.registry,
+            multiprocess_mode="livemax",
+        )
+        self._indexed = Gauge(
+            "cia_index_repositories", "Repositories in the index.", registry=self.registry, multiprocess_mode="livemax"
+        )
         self._generation = Histogram(
             "cia_generation_seconds", "Time to write and check the answer.", ["mode"], buckets=SECONDS, registry=self.registry
         )
@@ -89,6 +98,11 @@ class Metrics:
     def retrieved(self, seconds: float) -> None:
         """Time one retrieval."""
         self._retrieval.observe(seconds)
+
+    def index(self, indexed_at: Sequence[float]) -> None:
+        """Note how many repositories there are, and since when the most neglected one waits; not which: anybody may read it."""
+        self._indexed.set(len(indexed_at))
+        self._oldest_index.set(min(filter(None, indexed_at), default=0.0))
 
     def first_token(self, seconds: float) -> None:
         """Time what a user waits for the first text of an answer."""

@@ -87,6 +87,17 @@ def test_answers_citations_and_abstentions_are_counted(server: Server) -> None:
     assert server.metric('cia_generation_seconds_count{mode="extractive"}') == 2
 
 
+def test_the_age_of_the_index_is_told_and_no_name_of_a_repository(server: Server) -> None:
+    assert server.metric("cia_index_repositories") == 1
+    assert time.time() - 3600 < server.metric("cia_index_oldest_timestamp_seconds") <= time.time()
+    assert "lantern" not in server.client.get("/metrics").text
+
+
+def test_a_neighbour_that_was_never_asked_for_is_not_reported_missing(server: Server) -> None:
+    reported = [line for line in server.client.get("/metrics").text.splitlines() if line.startswith("cia_dependency_up")]
+    assert reported == ['cia_dependency_up{dependency="index"} 1.0']
+
+
 def test_two_applications_do_not_share_their_counters(start: Callable[..., Server], indexed: Settings) -> None:
     first, second = start(indexed), start(indexed)
     first.ask("How is a wick trimmed?")

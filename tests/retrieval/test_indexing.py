@@ -127,6 +127,21 @@ def test_a_report_counts_what_changed(settings: Settings, shop: Path) -> None:
     assert (third.added, third.updated, third.deleted) == (0, 0, 0)
 
 
+def test_a_run_that_finds_nothing_new_makes_the_index_young_again_and_no_reader_opens_it_anew(
+    settings: Settings, shop: Path
+) -> None:
+    Indexer(settings).index(str(shop), name="shop")
+    store = EdgeStore(settings.home / "index")
+    for name in ("current.json", "confirmed"):
+        os.utime(settings.home / "index" / "shop" / name, (1000, 1000))
+    version = store.version("shop")
+    assert store.repositories()[0].indexed_at == 1000
+    before = time.time()
+    Indexer(settings).index(str(shop), name="shop")
+    assert before - 1 < store.repositories()[0].indexed_at <= time.time()
+    assert store.version("shop") == version
+
+
 def test_nothing_is_left_of_earlier_generations(settings: Settings, shop: Path) -> None:
     for number in range(3):
         (shop / "new.py").write_text(f"x = {number}\n")

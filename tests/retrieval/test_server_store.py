@@ -54,6 +54,16 @@ def test_an_update_on_the_server_equals_a_fresh_index(on_server: Settings, shop:
     assert stored(on_server) == stored(fresh)
 
 
+def test_a_run_that_finds_nothing_new_makes_the_index_young_again(
+    on_server: Settings, shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for now in (1000.0, 2000.0):
+        monkeypatch.setattr(store_server.time, "time", lambda now=now: now)
+        Indexer(on_server).index(str(shop), name="shop")
+        (record,) = Retriever(on_server).repositories()
+        assert (record.indexed_at, record.generation) == (now, "1")
+
+
 def test_a_reader_keeps_its_generation_until_the_switch(on_server: Settings, shop: Path) -> None:
     Indexer(on_server).index(str(shop), name="shop")
     before = ServerStore(on_server).open("shop")
