@@ -1,7 +1,6 @@
 """Which generation of each repository readers open, and which one is prepared: small files, each replaced in one step.
 
     index/<repo>/current.json    the generation that readers open
-    index/<repo>/confirmed       written whenever a run ends: its time tells how old the index is
     index/<repo>/prepared.json   one that is whole and waits for the switch
     index/<repo>/confirmed       by its age: when a run last found that the current one is up to date
     index/switch.json            while several repositories are switched: what each of them is switched to
@@ -28,7 +27,6 @@ CURRENT = "current.json"
 PREPARED = "prepared.json"
 CONFIRMED = "confirmed"
 SWITCH = "switch.json"
-CONFIRMED = "confirmed"
 LOCK_WAIT_SECONDS = 60.0
 
 
