@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cia.errors import CiaError, OperationError, UnavailableError
-from cluster.apply.refusals import UnaskedError
+from cluster.apply.refusals import ConflictError, UnaskedError
 from cluster.apply.server import Server
 from cluster.part import NAMESPACE_LABEL, Object, Part
 
@@ -30,12 +30,16 @@ OF_THE_SERVER = ("managedFields", "resourceVersion", "generation", "uid", "creat
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``built`` is what is sent, ``live`` what is there, ``after`` what would be: None where the server cannot tell yet."""
+    """``built`` is what is sent, ``live`` what is there, ``after`` what would be: None where the server cannot tell yet.
+
+    ``conflict`` says who else holds what would change, where the plan was to look past that.
+    """
 
     part: str
     built: Object
     live: Object | None
     after: Object | None
+    conflict: ConflictError | None = None
 
     @property
     def outcome(self) -> Outcome:
@@ -59,16 +63,19 @@ class Plan:
     refusals: list[Refusal]
 
 
-def plan(server: Server, parts: Iterable[tuple[Part, list[Object]]], *, force: bool = False) -> Plan:
+def plan(
+    server: Server, parts: Iterable[tuple[Part, list[Object]]], *, force: bool = False, past_conflicts: bool = False
+) -> Plan:
     """Return what applying ``parts`` would do. Nothing on the server changes.
 
-    ``force`` asks as if fields were taken over from other managers. Raises UnavailableError when the server stops answering.
+    ``force`` asks as if fields were taken over from other managers; ``past_conflicts`` only where there is a conflict, and notes
+    it. Raises UnavailableError when the server stops answering.
     """
     asked = [(part.name, built) for part, objects in parts for built in objects]
     for _, built in asked:
         server.knows(built["apiVersion"], built["kind"])  # discovery is for one thread
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        answers = list(pool.map(lambda one: _asked(server, one[0], one[1], force), asked))
+        answers = list(pool.map(lambda one: _asked(server, one[0], one[1], force, past_conflicts), asked))
     return Plan(
         [answer for answer in answers if isinstance(answer, Change)],
         [answer for answer in answers if isinstance(answer, Refusal)],
@@ -88,7 +95,7 @@ def content(live: Object) -> Object:
     return kept
 
 
-def _asked(server: Server, part: str, built: Object, force: bool) -> Change | Refusal:
+def _asked(server: Server, part: str, built: Object, force: bool, past_conflicts: bool) -> Change | Refusal:
     try:
         live = server.live(built)
         built = _as_sent(server, built, live, force)
@@ -96,6 +103,10 @@ def _asked(server: Server, part: str, built: Object, force: bool) -> Change | Re
             return Change(part, built, live, server.apply(built, dry_run=True, force=force))
         except UnaskedError:
             return Change(part, built, live, None)
+        except ConflictError as conflict:
+            if not past_conflicts:
+                raise
+            return Change(part, built, live, server.apply(built, dry_run=True, force=True), conflict)
     except UnavailableError:
         raise
     except CiaError as error:

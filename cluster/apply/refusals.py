@@ -135,7 +135,7 @@ def _forbidden(message: str, causes: list[dict[str, str]], target: Target) -> Ci
 
 def _not_found(message: str, status: dict[str, Any], target: Target) -> CiaError:
     if status.get("details", {}).get("kind") == "namespaces":
-        return UnaskedError(f"{target}: there is no namespace {target.namespace}; `cia cluster apply --only namespace` makes it")
+        return UnaskedError(f"{target}: there is no namespace {target.namespace}; make it, or apply the part `namespace` too")
     if "could not find the requested resource" in message:
         return OperationError(
             f"the cluster no longer has the kind {target.kind}; was its CRD removed? `cia cluster doctor` tells"

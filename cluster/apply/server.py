@@ -84,15 +84,20 @@ class Server:
 
     def objects(self, api_version: str, kind: str, namespace: str | None = None, selector: str | None = None) -> list[Object]:
         """Return the objects of a kind, those of all namespaces where none is given."""
+        return self.listed(api_version, kind, namespace, selector)[0]
+
+    def listed(self, api_version: str, kind: str, namespace: str | None, selector: str | None) -> tuple[list[Object], str]:
+        """Return the objects of a kind and the version of that list, from which a watch goes on."""
         resource = self._resource(api_version, kind)
         target = _target("list", resource, "", namespace)
         path, items, more = resource.path(namespace=namespace), [], ""
         while True:
             found = self._answer("get", path, target, label_selector=selector, limit=PAGE, _continue=more or None)
             items += [{**item, "apiVersion": api_version, "kind": kind} for item in found.get("items") or []]
-            more = found.get("metadata", {}).get("continue") or ""
+            metadata = found.get("metadata") or {}
+            more = metadata.get("continue") or ""
             if not more:
-                return items
+                return items, metadata.get("resourceVersion") or ""
 
     def delete(self, gone: Object, *, dry_run: bool = False) -> bool:
         """Delete exactly this object, after what it owns; return whether it was still there."""

@@ -1,0 +1,106 @@
+"""Takes an installation off a cluster: what can be applied again at once, what holds data only when asked."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Collection, Iterable
+
+from cia.errors import OperationError
+from cia.settings import Settings
+from cluster.apply.ownership import LASTING, owned
+from cluster.apply.planning import MADE_HERE
+from cluster.apply.server import Server
+from cluster.part import PART_LABEL, Object
+from cluster.platform import PARTS
+
+LOOK_SECONDS = 1.0
+
+
+def deletable(
+    server: Server, settings: Settings, rendered: Iterable[Object], only: Collection[str] = (), *, volumes: bool = False
+) -> list[Object]:
+    """Return what a deletion takes, in its order: the last part first.
+
+    Volumes, the secret and a namespace that this made are among it only with ``volumes``; a namespace that was there before
+    never is.
+    """
+    rendered = list(rendered)
+    there = owned(server, settings, rendered, only)
+    going = [live for live in there if live["kind"] not in LASTING]
+    if volumes:
+        claims = [live for live in there if live["kind"] in LASTING and live["kind"] != "Namespace"]
+        claims += _claims_of_stateful_sets(server, settings, [*rendered, *there], claims)
+        made = [
+            live for live in there if live["kind"] == "Namespace" and MADE_HERE in (live["metadata"].get("annotations") or {})
+        ]
+        return [*_last_first(going), *claims, *made]
+    return _last_first(going)
+
+
+def spared(server: Server, settings: Settings, going: Iterable[Object], only: Collection[str] = ()) -> list[Object]:
+    """Return what of the installation a deletion of ``going`` leaves, as it holds what cannot be applied again."""
+    taken = {live["metadata"]["uid"] for live in going}
+    return [
+        live for live in owned(server, settings, (), only) if live["kind"] in LASTING and live["metadata"]["uid"] not in taken
+    ]
+
+
+def delete(
+    server: Server,
+    going: Iterable[Object],
+    *,
+    dry_run: bool = False,
+    seconds: float = 300.0,
+    show: Callable[[Object], None] = lambda _: None,
+) -> None:
+    """Delete the objects in their order, then wait until they are gone.
+
+    Raises CiaError at the first that the server does not delete, and OperationError for what is still there after ``seconds``,
+    with the finalizers that hold it.
+    """
+    going = list(going)
+    for live in going:
+        server.delete(live, dry_run=dry_run)
+        show(live)
+    deadline = time.monotonic() + seconds
+    while not dry_run and (going := [live for live in going if _is_still_there(server, live)]):
+        if time.monotonic() > deadline:
+            raise OperationError(f"still being deleted after {seconds:.0f} s: {'; '.join(_held(server, live) for live in going)}")
+        time.sleep(LOOK_SECONDS)
+
+
+def _last_first(there: list[Object]) -> list[Object]:
+    order = {part.name: position for position, part in enumerate(PARTS)}
+    return sorted(there, key=lambda live: -order.get(live["metadata"]["labels"][PART_LABEL], len(order)))
+
+
+def _claims_of_stateful_sets(server: Server, settings: Settings, objects: Iterable[Object], known: list[Object]) -> list[Object]:
+    """Return the volumes that StatefulSets had made: they carry only the labels of their templates, and outlive their owner."""
+    names = [
+        re.compile(f"{re.escape(claim['metadata']['name'])}-{re.escape(built['metadata']['name'])}-[0-9]+")
+        for built in objects
+        if built["kind"] == "StatefulSet"
+        for claim in built["spec"].get("volumeClaimTemplates") or []
+    ]
+    have = {live["metadata"]["uid"] for live in known}
+    claims = server.objects("v1", "PersistentVolumeClaim", settings.cluster.namespace)
+    return [
+        claim
+        for claim in claims
+        if claim["metadata"]["uid"] not in have and any(name.fullmatch(claim["metadata"]["name"]) for name in names)
+    ]
+
+
+def _is_still_there(server: Server, live: Object) -> bool:
+    now = server.live(live)
+    return now is not None and now["metadata"]["uid"] == live["metadata"]["uid"]
+
+
+def _held(server: Server, live: Object) -> str:
+    metadata = (server.live(live) or live)["metadata"]
+    finalizers = metadata.get("finalizers") or []
+    why = f"held by {', '.join(finalizers)}, whose controller has to run" if finalizers else "its pods have not ended"
+    if live["kind"] == "Namespace":
+        why = "held by what is left in it: `kubectl describe namespace` tells"
+    return f"{live['kind']} {metadata['name']} ({why})"
