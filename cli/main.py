@@ -17,7 +17,7 @@ from pathlib import Path
 import typer
 
 from cia.errors import CiaError, InputError
-from cli import answers, bench, demo, export, index, models, pipeline, server, users
+from cli import answers, bench, cluster, demo, export, index, models, pipeline, server, users
 
 app = typer.Typer(
     name="cia",
@@ -32,6 +32,7 @@ answers.add_to(app)
 server.add_to(app)
 demo.add_to(app)
 app.add_typer(pipeline.app, name="pipeline")
+app.add_typer(cluster.app, name="cluster")
 export.add_to(models.app)
 app.add_typer(models.app, name="models")
 app.add_typer(users.app, name="users")
