@@ -70,6 +70,7 @@ def build(engine: str, image: str, reference: str, version: str, mirror: str = "
     built_from = ROOT / "images" / image / "Dockerfile"
     options = [f"--build-arg={one}" for one in given]
     environment = os.environ | {"DOCKER_BUILDKIT": "1"}
+    # Standard output is for the settings alone.
     subprocess.run(
         [engine, "build", f"--file={built_from}", f"--tag={reference}", *options, str(ROOT)], check=True, env=environment
     )
