@@ -1,0 +1,79 @@
+"""What of the platform is on the cluster, and what of that is not ready, with the reason that its pods give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cluster.apply.pod_troubles import Surroundings
+from cluster.apply.readiness import lack
+from cluster.apply.server import Server
+from cluster.doctor.examination import Examination
+from cluster.doctor.finding import Finding, broken, ok, skipped, warning
+from cluster.part import NAMESPACE_LABEL, Object
+from inference_services.object_metadata import LABELS
+
+AREA = "applied"
+ENOUGH_NAMED = 4
+
+OF_SHARED_VOLUMES = "PersistentVolumeClaim"
+"""Told by the checks of storage."""
+
+
+def check_applied(examination: Examination) -> Iterator[Finding]:
+    """Yield for each part what is missing of it, and for each object that is there why it is not ready."""
+    present = {
+        name: [live for built in objects if (live := _live(examination, built))] for name, objects in examination.parts.items()
+    }
+    if not any(present.values()):
+        yield warning(AREA, "everything", "nothing is applied yet", "cia cluster apply")
+        return
+    surroundings: Surroundings | None = None
+    for name, objects in examination.parts.items():
+        yield _of_part(name, objects, present[name])
+        for live in present[name]:
+            reason = lack(live)
+            if reason is None or live["kind"] == OF_SHARED_VOLUMES:
+                continue
+            surroundings = surroundings or Surroundings(Server(examination.connection), examination.namespace)
+            yield _not_ready(live, reason.why, surroundings.trouble(live))
+
+
+def _of_part(name: str, objects: list[Object], present: list[Object]) -> Finding:
+    if not objects:
+        return skipped(AREA, name, "the settings make nothing of it")
+    there = {_identity(live) for live in present}
+    missing = [f"{built['kind']} {built['metadata']['name']}" for built in objects if _identity(built) not in there]
+    if not missing:
+        return ok(AREA, name, f"all {len(objects)} objects are there")
+    named = ", ".join(missing[:ENOUGH_NAMED]) + (
+        f" and {len(missing) - ENOUGH_NAMED} more" if len(missing) > ENOUGH_NAMED else ""
+    )
+    return broken(
+        AREA, name, f"{len(missing)} of {len(objects)} objects are not there: {named}", f"cia cluster apply --only {name}"
+    )
+
+
+def _not_ready(live: Object, why: str, trouble: str) -> Finding:
+    kind, name, namespace = live["kind"], live["metadata"]["name"], live["metadata"].get("namespace")
+    where = f"-n {namespace} " if namespace else ""
+    said = f"{why}: {trouble}" if trouble else why
+    return broken(AREA, f"{kind} {name}", said, f"kubectl {where}describe {kind.lower()} {name}; kubectl {where}get pods")
+
+
+def _live(examination: Examination, built: Object) -> Object | None:
+    kind = examination.reading.kind(built["apiVersion"], built["kind"])
+    if kind is None:
+        return None
+    ours = ",".join(f"{key}={value}" for key, value in LABELS.items())
+    for live in examination.reading.items(kind.path(built["metadata"].get("namespace")), labelSelector=ours):
+        # The objects of a list do not say what they are.
+        named = {**live, "apiVersion": built["apiVersion"], "kind": built["kind"]}
+        owner = live["metadata"]["labels"].get(NAMESPACE_LABEL, examination.namespace)
+        if _identity(named) == _identity(built) and owner == examination.namespace:
+            return named
+    return None
+
+
+def _identity(built: Object) -> tuple[str, str, str, str]:
+    metadata = built["metadata"]
+    return built["apiVersion"], built["kind"], metadata.get("namespace") or "", metadata["name"]

@@ -1,0 +1,112 @@
+"""Whether whoever runs `cia cluster apply` may do what it does: every verb, on every kind that is applied.
+
+A SelfSubjectRulesReview would list rights at once, but leaves out those that an authoriser other than RBAC gives, and all of
+the whole cluster (https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from cluster.doctor.examination import Examination
+from cluster.doctor.finding import Finding, broken, ok, warning
+from cluster.part import Object
+
+AREA = "rights"
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+APPLY = ("get", "list", "watch", "create", "patch")
+"""What an apply and its wait do; without one of them it stops."""
+
+DELETE = ("delete",)
+"""What a delete and a prune do."""
+
+SIDE_BY_SIDE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """``namespace`` None: in the whole cluster."""
+
+    verb: str
+    group: str
+    resource: str
+    namespace: str | None
+
+    @property
+    def resource_name(self) -> str:
+        """The resource as `kubectl` takes it: deployments.apps, pods/log."""
+        resource, slash, subresource = self.resource.partition("/")
+        return f"{resource}.{self.group}{slash}{subresource}" if self.group else self.resource
+
+
+def check_rights(examination: Examination) -> Iterator[Finding]:
+    """Yield the rights that are missing, by resource."""
+    if _allowed(examination, Right("*", "*", "*", None)):
+        yield ok(AREA, "all", "you may do everything in this cluster")
+        return
+    needed = _needed(examination)
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        answers = list(pool.map(lambda right: _allowed(examination, right), needed))
+    denied = [right for right, allowed in zip(needed, answers, strict=True) if not allowed]
+    for name, namespace in dict.fromkeys((right.resource_name, right.namespace) for right in denied):
+        verbs = [right.verb for right in denied if (right.resource_name, right.namespace) == (name, namespace)]
+        yield _denied(name, namespace, verbs)
+    if len(denied) < len(needed):
+        allowed_to = len({right.resource_name for right in needed} - {right.resource_name for right in denied})
+        yield ok(AREA, "all" if not denied else "the others", f"you may apply and delete {allowed_to} kinds")
+
+
+def _denied(name: str, namespace: str | None, verbs: list[str]) -> Finding:
+    kind, where = ("role", f"-n {namespace} ") if namespace else ("clusterrole", "")
+    said = f"you may not {', '.join(verbs)} {name} {'in ' + namespace if namespace else 'of the whole cluster'}"
+    role = f"cia-{re.split(r'[./]', name)[0]}"
+    fix = (
+        f"kubectl {where}create {kind} {role} --verb={','.join(verbs)} --resource={name} && "
+        f"kubectl {where}create {kind}binding {role} --{kind}={role} --user=YOU"
+    )
+    state = broken if set(verbs) & set(APPLY) else warning
+    return state(AREA, name, said, fix)
+
+
+def _needed(examination: Examination) -> list[Right]:
+    """Return every right that applying and deleting the parts takes. A kind that the server does not know is told elsewhere."""
+    rights: dict[Right, None] = {}
+    for built in examination.objects:
+        kind = examination.reading.kind(built["apiVersion"], built["kind"])
+        if kind is None:
+            continue
+        namespace = built["metadata"].get("namespace") if kind.namespaced else None
+        for verb in APPLY + DELETE:
+            rights[Right(verb, kind.group, kind.plural, namespace)] = None
+    for verb in ("get", "create", "patch"):
+        rights[Right(verb, "", "secrets", examination.namespace)] = None
+    rights[Right("list", "", "pods", examination.namespace)] = None
+    rights[Right("list", "", "events", examination.namespace)] = None
+    rights |= dict.fromkeys(right for built in examination.of_kind("Role", "ClusterRole") for right in _granted(built))
+    return list(rights)
+
+
+def _granted(role: Object) -> Iterator[Right]:
+    """Yield what a role grants: nobody may grant what he has not himself (unless he may ``escalate`` roles)."""
+    for rule in role.get("rules") or []:
+        for group in rule.get("apiGroups") or []:
+            for resource in rule.get("resources") or []:
+                for verb in rule["verbs"]:
+                    yield Right(verb, group, resource, role["metadata"].get("namespace"))
+
+
+def _allowed(examination: Examination, right: Right) -> bool:
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": subresource}
+    if right.namespace:
+        attributes["namespace"] = right.namespace
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": attributes},
+    }
+    return bool(examination.reading.review(REVIEWS, body)["status"]["allowed"])
