@@ -71,9 +71,8 @@ def build(engine: str, image: str, reference: str, version: str, mirror: str = "
     options = [f"--build-arg={one}" for one in given]
     environment = os.environ | {"DOCKER_BUILDKIT": "1"}
     # Standard output is for the settings alone.
-    subprocess.run(
-        [engine, "build", f"--file={built_from}", f"--tag={reference}", *options, str(ROOT)], check=True, env=environment
-    )
+    command = [engine, "build", f"--file={built_from}", f"--tag={reference}", *options, str(ROOT)]
+    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
 
 
 def push(engine: str, reference: str) -> str:

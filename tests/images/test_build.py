@@ -15,6 +15,7 @@ DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 
 STAND_IN = """#!/bin/sh
 echo "$@" >> "$0.log"
+case "$1" in build|push) echo "STEP 1/9" ;; esac
 case "$*" in
   *FAILING*) echo "no space left on device" >&2; exit 1 ;;
   "image inspect"*) for name; do :; done; echo "elsewhere/other@sha256:1"; echo "${name%:*}@DIGEST" ;;
