@@ -147,6 +147,7 @@ class QdrantClusterSettings(Section):
     snapshot_schedule: str = Field(default="30 2 * * *", description="When a snapshot is taken: cron's five fields, UTC.")
     snapshots_kept: int = Field(default=7, ge=1, description="Older ones are deleted when a new one is complete.")
     snapshots_size: str = Field(default="100Gi", pattern=QUANTITY, description="Volume that the snapshots are copied to.")
+    snapshot_compute: Compute = Compute(cpu="100m", cpu_limit="1", memory="512Mi")
 
 
 class MlflowClusterSettings(Section):
