@@ -194,7 +194,7 @@ class MonitoringSettings(Section):
         default={"release": "kube-prometheus-stack"}, description="By which the Prometheus Operator picks up what is ours."
     )
     scrape_seconds: int = Field(default=30, ge=5, description="Between two looks at the metrics.")
-    alert_webhook_key: str | None = Field(
+    alert_webhook: str | None = Field(
         default=None, description="Key of the secret with the address that alerts are posted to; null: they go where others go."
     )
     slow_answer_seconds: float = Field(default=30.0, gt=0, le=60, description="More in one of 20 answers is an alert.")
