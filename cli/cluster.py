@@ -48,7 +48,7 @@ def render(out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the
     from cluster.platform import platform
 
     paths = write(platform(_settings(), only or ()), out, only or ())
-    print(f"{len(paths)} objects are in {out}")
+    print(f"{out} holds {display.objects(len(paths))}")
 
 
 @app.command()
@@ -76,7 +76,7 @@ def diff(only: Only = None, context: Context = None, as_json: AsJson = False) ->
         display.complain_of_refusals(found.refusals)
     display.print_remarks(server.warnings)
     if found.refusals:
-        raise OperationError(f"the cluster refuses {len(found.refusals)} objects; the rest was compared")
+        raise OperationError(f"the cluster refuses {display.objects(len(found.refusals))}; the rest was compared")
     if shown or left:
         raise typer.Exit(1)
 
@@ -134,7 +134,7 @@ def apply(
     if as_json:
         print(json.dumps(document))
     if document.get("pending"):
-        raise OperationError(f"{len(document['pending'])} objects are not ready; `cia cluster doctor` looks for causes")
+        raise OperationError(f"not ready: {display.objects(len(document['pending']))}; `cia cluster doctor` looks for causes")
 
 
 @app.command()
@@ -160,14 +160,16 @@ def delete(
     lines.listed("would go" if dry_run else "goes", going)
     lines.listed("stays", staying)
     if going and not dry_run:
-        _confirm(f"delete these {len(going)} objects?", yes)
+        _confirm(f"delete {display.objects(len(going))}?", yes)
     deletion.delete(server, going, dry_run=dry_run is not None, seconds=timeout)
     display.print_remarks(server.warnings)
     if as_json:
         named = {"deleted": going, "spared": staying}
         print(json.dumps({key: [documents.named_as_json(live) for live in objects] for key, objects in named.items()}))
     else:
-        print(f"{len(going)} objects {'would be' if dry_run else 'are'} deleted" if going else "there is nothing to delete")
+        print(
+            f"{'would delete' if dry_run else 'deleted'} {display.objects(len(going))}" if going else "there is nothing to delete"
+        )
 
 
 @app.command()
@@ -214,7 +216,7 @@ def _prune(
         lines.remark("the settings no longer make these; --prune deletes them")
         return []
     if not dry_run:
-        _confirm(f"delete these {len(left)} objects?", yes)
+        _confirm(f"delete {display.objects(len(left))}?", yes)
     deletion.delete(server, left, dry_run=dry_run)
     return [documents.named_as_json(live) for live in left]
 

@@ -54,21 +54,26 @@ class Lines:
         for key in report.missing:
             self.remark(f"the secret {name} lacks {key.key} ({key.what}): `cia cluster secret set {key.key}` writes it")
 
-    def summary(self, objects: list[dict[str, Any]], would: str = "") -> None:
-        counts = {outcome: sum(one["outcome"] == outcome for one in objects) for outcome in MARKS}
-        if counts["unchanged"] == len(objects):
-            self.remark(f"nothing {'would change' if would else 'changed'}: all {len(objects)} objects are as they were")
+    def summary(self, outcomes: list[dict[str, Any]], would: str = "") -> None:
+        counts = {outcome: sum(one["outcome"] == outcome for one in outcomes) for outcome in MARKS}
+        if counts["unchanged"] == len(outcomes):
+            self.remark(f"nothing {'would change' if would else 'changed'} ({objects(len(outcomes))})")
         else:
             told = ", ".join(f"{count} {would}{outcome}" for outcome, count in counts.items() if count)
             self.remark(told.replace("would be unknown", "cannot be told before they are sent"))
 
-    def listed(self, what: str, objects: Sequence[Object]) -> None:
-        for live in objects:
+    def listed(self, what: str, there: Sequence[Object]) -> None:
+        for live in there:
             self.remark(f"- {what}: {_named(live)}")
 
     def remark(self, line: str) -> None:
         if not self._quiet:
             print(line, flush=True)
+
+
+def objects(count: int) -> str:
+    """Return so many objects in words."""
+    return "1 object" if count == 1 else f"{count} objects"
 
 
 def print_differences(shown: Sequence[Shown], left: Sequence[Object], total: int) -> None:
@@ -84,7 +89,7 @@ def print_differences(shown: Sequence[Shown], left: Sequence[Object], total: int
             print(f"    {difference.path}", *(f"      {line}" for line in difference.lines), sep="\n")
     for live in left:
         print(f"- {_named(live)}  is no longer made; `cia cluster apply --prune` deletes it")
-    print(f"{len(shown)} of {total} objects differ" if shown else f"no difference in {total} objects")
+    print(f"{len(shown)} of {objects(total)} differ" if shown else f"no difference in {objects(total)}")
 
 
 def complain_of_refusals(refusals: Sequence[Refusal]) -> None:
@@ -155,7 +160,7 @@ def _told_now_and_then() -> Callable[[list[Pending]], None]:
         if not pending or (len(pending) == last_count and now - last_time < QUIET_SECONDS):
             return
         last_count, last_time = len(pending), now
-        print(f"waiting for {len(pending)} objects; {pending[0].kind} {pending[0].name}: {pending[0].why}", flush=True)
+        print(f"waiting for {objects(len(pending))}; {pending[0].kind} {pending[0].name}: {pending[0].why}", flush=True)
 
     return show
 
@@ -164,7 +169,7 @@ def _table(pending: Sequence[Pending]) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, padding=(0, 1), title=f"waiting for {len(pending)} objects", title_justify="left")
+    table = Table(box=None, padding=(0, 1), title=f"waiting for {objects(len(pending))}", title_justify="left")
     for heading in ("part", "object", "why"):
         table.add_column(heading, overflow="fold")
     for one in pending:

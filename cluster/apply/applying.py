@@ -34,7 +34,9 @@ def agreed(server: Server, settings: Settings, only: Collection[str] = (), *, fo
     found = plan(server, platform(settings, only), force=force)
     if found.refusals:
         total = len(found.refusals) + len(found.changes)
-        raise RefusedError(f"the cluster refuses {len(found.refusals)} of {total} objects, so none was applied", found.refusals)
+        raise RefusedError(
+            f"the cluster refuses {len(found.refusals)} of all {total} objects, so none was applied", found.refusals
+        )
     return found
 
 

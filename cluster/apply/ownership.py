@@ -18,10 +18,13 @@ LASTING = frozenset({"PersistentVolumeClaim", "Secret", "Namespace"})
 
 KINDS: tuple[Kind, ...] = (
     ("v1", "ConfigMap"),
+    ("v1", "Namespace"),
     ("v1", "PersistentVolumeClaim"),
     ("v1", "Secret"),
     ("v1", "Service"),
     ("v1", "ServiceAccount"),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"),
     ("apps/v1", "DaemonSet"),
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),

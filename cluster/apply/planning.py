@@ -122,7 +122,7 @@ def _as_sent(server: Server, built: Object, live: Object | None, force: bool) ->
     theirs = ((live or {}).get("metadata", {}).get("labels") or {}).get(NAMESPACE_LABEL, mine)
     if theirs != mine and not force and server.get("v1", "Namespace", theirs):
         raise OperationError(
-            f"{built['kind']} {metadata['name']} belongs to the installation in the namespace {theirs}; give this one another "
-            "name in the settings, or take it over with --force-conflicts"
+            f"{built['kind']} {metadata['name']} belongs to the installation in the namespace {theirs}; have the settings of "
+            "this one do without it or call it otherwise, or take it over with --force-conflicts"
         )
     return built

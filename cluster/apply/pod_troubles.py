@@ -13,6 +13,8 @@ from cluster.part import Object
 LONGEST = 300
 """Characters of an explanation."""
 
+CLAIM = "PersistentVolumeClaim"
+
 NORMAL_WAITS = ("ContainerCreating", "PodInitializing")
 
 
@@ -38,15 +40,15 @@ class Surroundings:
         pods = [pod for pod in self._pods if _is_of(pod, live)]
         troubles = dict.fromkeys(trouble for pod in pods if (trouble := self._of_pod(pod)))
         if not troubles:
-            troubles = dict.fromkeys(
-                _event_words(event) for event in self._events[kind, name][-1:] if event.get("type") == "Warning"
-            )
+            last = self._events[kind, name][-1:]
+            # What keeps a claim unbound is no warning to Kubernetes.
+            troubles = dict.fromkeys(_event_words(one) for one in last if one.get("type") == "Warning" or kind == CLAIM)
         words = "; ".join(troubles)
         return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
     def waits_for_its_first_pod(self, claim: Object) -> bool:
         """Return whether a claim is unbound only because its class binds when the first pod uses it."""
-        last = self._events["PersistentVolumeClaim", claim["metadata"]["name"]][-1:]
+        last = self._events[CLAIM, claim["metadata"]["name"]][-1:]
         return bool(last) and last[0].get("reason") == "WaitForFirstConsumer"
 
     def _of_pod(self, pod: Object) -> str:
@@ -91,7 +93,7 @@ def _is_of(pod: Object, live: Object) -> bool:
         return labels.get("serving.kserve.io/inferenceservice") == name
     if live["kind"] == "Job":
         return labels.get("batch.kubernetes.io/job-name", labels.get("job-name")) == name
-    if live["kind"] == "PersistentVolumeClaim":
+    if live["kind"] == CLAIM:
         return False
     wanted = ((live.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
     return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
