@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterator
 
 from cia.errors import InputError
 from cia.settings import Settings
-from cluster import access, configuration, namespace, volumes
+from cluster import access, configuration, index_schedule, namespace, volumes
+from cluster.network import policies as network
 from cluster.part import NAMESPACE_LABEL, PART_LABEL, Object, Part
+from cluster.rag_server import server as rag_server
 from inference_services import cluster_objects as inference_services
 from inference_services.object_metadata import LABELS
 from runtimes import cluster_objects as runtimes
@@ -15,10 +17,13 @@ from runtimes import cluster_objects as runtimes
 PARTS: tuple[Part, ...] = (
     Part("namespace", "where everything lives", namespace.cluster_objects),
     Part("access", "accounts, and what they may ask the API for", access.cluster_objects),
+    Part("network", "who reaches whom, and nothing else", network.cluster_objects),
     Part("configuration", "these settings, as pods read them", configuration.cluster_objects),
     Part("volumes", "the volume that steps, trainings and the server share", volumes.cluster_objects),
     Part("runtimes", "time-sliced GPUs and what TrainJobs run on", runtimes.cluster_objects),
     Part("inference-services", "vLLM behind KServe, and its weights", inference_services.cluster_objects),
+    Part("rag-server", "what people ask, with its database, its scaling and the way to it", rag_server.cluster_objects),
+    Part("index-schedule", "the index kept up to date", index_schedule.cluster_objects),
 )
 
 

@@ -1,0 +1,1 @@
+"""The RAG server in the cluster: ``server`` is what runs, ``exposure`` what leads people to it."""
