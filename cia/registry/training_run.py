@@ -71,6 +71,17 @@ def training_run(
             client.set_terminated(run_id, status)
 
 
+def read_curve(settings: Settings, run_id: str, name: str = "loss") -> list[tuple[int, float]]:
+    """Return a metric's course in a run, ``(step, value)`` each; [] when there is no such metric or run.
+
+    Raises UnavailableError when MLflow cannot be reached.
+    """
+    client = open_client(settings)
+    with mlflow_errors(tracking_uri(settings)):
+        points = client.get_metric_history(run_id, name)
+    return sorted((int(point.step), float(point.value)) for point in points)
+
+
 def start_run(client: MlflowClient, settings: Settings, name: str, tags: Mapping[str, str]) -> str:
     """Return the id of a new run in the settings' experiment, which is made if it is not there."""
     folder = artifact_folder(settings)

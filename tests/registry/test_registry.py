@@ -13,7 +13,7 @@ import pytest
 
 from cia.errors import AdapterError, InputError, UnavailableError
 from cia.evaluation.gate import Decision
-from cia.registry import RegisteredAdapter, Registry, TrainingRun, training_run
+from cia.registry import RegisteredAdapter, Registry, TrainingRun, read_curve, training_run
 from cia.registry.mlflow_client import open_client
 from cia.settings import RegistrySettings, Settings
 
@@ -348,7 +348,8 @@ def test_a_training_run_keeps_parameters_curve_and_files(
     assert logged.info.status == "FINISHED"
     assert logged.data.params == {"rank": "4", "steps": "60"}
     assert logged.data.tags["data_hash"] == "e" * 64
-    assert [round(point.value, 2) for point in client.get_metric_history(run.id, "loss")] == [3.0, 1.5, 1.0, 0.75, 0.6]
+    assert read_curve(settings, run.id) == [(0, 3.0), (1, 1.5), (2, 1.0), (3, 0.75), (4, 0.6)]
+    assert read_curve(settings, run.id, "reward") == []
     assert version.run_id == run.id
     assert registry.promote(version.version).in_production
 
