@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cia.errors import SettingsError
 from cia.settings import Settings
-from inference_services.object_metadata import metadata
+from inference_services.object_metadata import LABELS, metadata
 
 if TYPE_CHECKING:
     from kserve.models import V1alpha1LocalModelCache
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 
 MODELS = "/mnt/models"
 """Where the weights are mounted; KServe mounts those of its cache there too."""
+
+FETCHES = {
+    "app.kubernetes.io/name": "model-weights",
+    "app.kubernetes.io/part-of": LABELS["app.kubernetes.io/part-of"],
+    "code-assistant/reaches": "outside",
+}
+"""Labels of the pods that fetch them, by which NetworkPolicies let them out."""
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -97,12 +104,16 @@ def weights_job(settings: Settings, models: list[str]) -> V1Job:
         spec=client.V1JobSpec(
             backoff_limit=6,
             template=client.V1PodTemplateSpec(
+                metadata=client.V1ObjectMeta(labels=FETCHES),
                 spec=client.V1PodSpec(
                     restart_policy="OnFailure",
                     automount_service_account_token=False,
                     enable_service_links=False,
                     containers=[_downloader(settings, wanted)],
-                    volumes=[client.V1Volume(name="models", persistent_volume_claim=claim)],
+                    volumes=[
+                        client.V1Volume(name="models", persistent_volume_claim=claim),
+                        client.V1Volume(name="tmp", empty_dir=client.V1EmptyDirVolumeSource(size_limit="1Gi")),
+                    ],
                     security_context=client.V1PodSecurityContext(
                         run_as_non_root=True,
                         run_as_user=services.user,
@@ -110,7 +121,7 @@ def weights_job(settings: Settings, models: list[str]) -> V1Job:
                         fs_group=services.user,
                         seccomp_profile=client.V1SeccompProfile(type="RuntimeDefault"),
                     ),
-                )
+                ),
             ),
         ),
     )
@@ -149,10 +160,14 @@ def _downloader(settings: Settings, wanted: list[str]) -> V1Container:
         # The hub's client writes a cache of its own; the image is read-only, the volume is not.
         env=[
             client.V1EnvVar(name="HF_HOME", value=f"{MODELS}/.hub"),
+            client.V1EnvVar(name="HF_HUB_DISABLE_TELEMETRY", value="1"),
             client.V1EnvVar(name="HF_TOKEN", value_from=client.V1EnvVarSource(secret_key_ref=token)),
         ],
-        resources=client.V1ResourceRequirements(requests={"cpu": "1", "memory": "2Gi"}, limits={"memory": "4Gi"}),
-        volume_mounts=[client.V1VolumeMount(name="models", mount_path=MODELS)],
+        resources=client.V1ResourceRequirements(requests={"cpu": "1", "memory": "4Gi"}, limits={"cpu": "4", "memory": "4Gi"}),
+        volume_mounts=[
+            client.V1VolumeMount(name="models", mount_path=MODELS),
+            client.V1VolumeMount(name="tmp", mount_path="/tmp"),
+        ],
         security_context=client.V1SecurityContext(
             allow_privilege_escalation=False,
             read_only_root_filesystem=True,

@@ -49,7 +49,7 @@ def test_the_volume_can_be_read_by_many_pods() -> None:
         "storageClassName": "shared",
         "resources": {"requests": {"storage": "80Gi"}},
     }
-    (volume,) = job["spec"]["template"]["spec"]["volumes"]
+    volume, _ = job["spec"]["template"]["spec"]["volumes"]
     assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
 
 
