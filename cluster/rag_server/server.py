@@ -52,7 +52,7 @@ def cluster_objects(settings: Settings) -> list[Object]:
 
 def server_environment(settings: Settings) -> list[V1EnvVar]:
     """Return the environment of a pod: where the settings are, the keys, and what only a replica among others has to be told."""
-    index, model, tracing = settings.index, settings.model, settings.tracing
+    index, model = settings.index, settings.model
     model_key = settings.inference_services.api_key
     return [
         *params_environment(HOME),
@@ -62,14 +62,24 @@ def server_environment(settings: Settings) -> list[V1EnvVar]:
         from_secret(settings, index.qdrant_api_key_variable, "qdrant-api-key"),
         from_secret(settings, index.embedding_api_key_variable, model_key),
         from_secret(settings, model.api_key_variable, model_key),
-        from_secret(settings, tracing.public_key_variable, "langfuse-public-key"),
-        from_secret(settings, tracing.secret_key_variable, "langfuse-secret-key"),
+        *_langfuse_keys(settings),
         *(
             from_secret(settings, variable, key, optional=True)
             for variable, key in settings.inference_services.secret_variables.items()
         ),
         *postgres_address(settings, RAG_SERVER, settings.rag.database_url_variable, scheme="postgresql+psycopg"),
         *redis_address(settings, RAG_SERVER, settings.rag.redis_url_variable),
+    ]
+
+
+def _langfuse_keys(settings: Settings) -> list[V1EnvVar]:
+    tracing = settings.tracing
+    # With keys and no address, Langfuse's SDK would send traces to its makers' cloud.
+    if tracing.langfuse_url is None:
+        return []
+    return [
+        from_secret(settings, tracing.public_key_variable, "langfuse-public-key", optional=True),
+        from_secret(settings, tracing.secret_key_variable, "langfuse-secret-key", optional=True),
     ]
 
 
