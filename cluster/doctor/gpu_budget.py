@@ -58,10 +58,10 @@ def check_gpu_budget(examination: Examination) -> Iterator[Finding]:
 def _of_training(examination: Examination, everyone: Sequence[Wish], free: dict[str, int]) -> Finding:
     slices = examination.settings.training.gpu_slices
     job = Wish("a TrainJob", slices)
-    if job not in _without_place([*everyone, job], free):
+    if not _without_place([*everyone, job], free):
         return ok(AREA, "training", f"a TrainJob of {slices} finds a place beside all that serves")
     staying = [wish for wish in everyone if wish.name != PAUSED]
-    if job not in _without_place([*staying, job], free):
+    if not _without_place([*staying, job], free):
         return ok(AREA, "training", f"a TrainJob of {slices} takes the place of {PAUSED}, which quotes meanwhile")
     holders = ", ".join(f"{wish.name} {wish.slices}" for wish in staying) or "the pods of others"
     return broken(

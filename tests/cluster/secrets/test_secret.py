@@ -28,7 +28,7 @@ def cluster() -> Iterator[StandInCluster]:
         yield stand_in
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> Settings:
     return load_settings("cluster", environment={})
 

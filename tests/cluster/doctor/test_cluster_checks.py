@@ -1,0 +1,250 @@
+"""What the cluster itself has to have: kinds, controllers, rights, quotas, storage, network plugins, add-ons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cia.settings import Settings
+from cluster.doctor.addons import check_autoscaling, check_ingress, check_model_cache
+from cluster.doctor.controllers import check_controllers, check_webhooks
+from cluster.doctor.isolation import check_isolation
+from cluster.doctor.kinds import check_fields, check_kinds
+from cluster.doctor.quotas import check_quotas
+from cluster.doctor.rights import check_rights
+from cluster.doctor.server import check_server
+from cluster.doctor.storage import check_claims, check_classes
+from tests.cluster.doctor.conftest import Ask
+from tests.cluster.stand_in_cluster import StandInCluster
+
+HERE = "code-assistant"
+RUNTIME = {"apiVersion": "trainer.kubeflow.org/v1alpha1", "kind": "ClusterTrainingRuntime", "metadata": {"name": "qlora"}}
+POLICY = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "all", "namespace": HERE}}
+HPA = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "rag", "namespace": HERE},
+    "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "rag"}, "minReplicas": 3},
+}
+
+
+def service(**spec: Any) -> dict[str, Any]:
+    metadata = {"name": "vllm", "namespace": HERE, "annotations": spec.pop("annotations", {})}
+    return {"apiVersion": "serving.kserve.io/v1beta1", "kind": "InferenceService", "metadata": metadata, "spec": spec}
+
+
+def claim(mode: str, storage_class: str | None = None) -> dict[str, Any]:
+    spec = {"accessModes": [mode], "resources": {"requests": {"storage": "10Gi"}}, "storageClassName": storage_class}
+    spec = {key: value for key, value in spec.items() if value}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "home", "namespace": HERE}, "spec": spec}
+
+
+def deployment(name: str = "rag", **resources: dict[str, str]) -> dict[str, Any]:
+    pod = {"containers": [{"name": "main", "image": "rag:1", "resources": resources}]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": HERE},
+        "spec": {"template": {"metadata": {"labels": {"app": name}}, "spec": pod}},
+    }
+
+
+def test_an_old_server_is_told(cluster: StandInCluster, ask: Ask) -> None:
+    assert [finding.state for finding in ask(check_server)] == ["ok", "ok"]
+    cluster.answers["/version"] = 200, {"minor": "24+", "gitVersion": "v1.24.9"}
+    assert ask(check_server)[1].said == "Kubernetes v1.24.9 lacks what the objects use"
+
+
+def test_a_missing_kind_says_who_brings_it(cluster: StandInCluster, ask: Ask) -> None:
+    assert {finding.state for finding in ask(check_kinds, RUNTIME)} == {"ok"}
+    del cluster.kinds["ClusterTrainingRuntime"], cluster.kinds["TrainJob"]
+    (runtime, train_job, _) = ask(check_kinds, RUNTIME)
+    assert (runtime.state, runtime.said) == (
+        "broken",
+        "the cluster has no ClusterTrainingRuntime (trainer.kubeflow.org/v1alpha1)",
+    )
+    assert "install the Kubeflow Trainer; or leave out part" in runtime.fix
+    assert train_job.subject == "TrainJob"
+
+
+def test_a_kind_in_another_version_says_which_are_served(cluster: StandInCluster, ask: Ask) -> None:
+    cluster.kinds["ClusterTrainingRuntime"] = ("trainer.kubeflow.org/v2", "clustertrainingruntimes", False)
+    del cluster.kinds["TrainJob"]
+    assert ask(check_kinds, RUNTIME)[0].said == "we write v1alpha1 of trainer.kubeflow.org, the cluster serves v2"
+
+
+def test_fields_that_the_clusters_crd_lacks_are_named(cluster: StandInCluster, ask: Ask) -> None:
+    open_ended = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    named = {"type": "object", "additionalProperties": {"type": "string"}}
+    predictor = {"type": "object", "properties": {"containers": {"type": "array", "items": open_ended}, "nodeSelector": named}}
+    spec: dict[str, Any] = {"type": "object", "properties": {"predictor": predictor}}
+    whole = {"type": "object", "properties": {"apiVersion": {}, "kind": {}, "metadata": {"type": "object"}, "spec": spec}}
+    versions = [{"name": "v1beta1", "schema": {"openAPIV3Schema": whole}}]
+    cluster.add("CustomResourceDefinition", "inferenceservices.serving.kserve.io", spec={"versions": versions})
+    written = service(predictor={"containers": [{"any": 1}], "nodeSelector": {"a": "b"}, "deploymentStrategy": {"type": "x"}})
+    fields, canaries = ask(check_fields, written)
+    assert (fields.state, fields.said) == ("broken", "the cluster's CRD has no spec.predictor.deploymentStrategy")
+    assert (canaries.state, canaries.fix) == ("warning", "update KServe")
+    predictor["properties"]["deploymentStrategy"] = open_ended  # type: ignore[index]
+    spec["properties"]["canary"] = {"type": "array"}
+    assert [finding.state for finding in ask(check_fields, written)] == ["ok"]
+
+
+def test_a_controller_that_is_not_there_or_not_ready_is_told(cluster: StandInCluster, ask: Ask) -> None:
+    absent = ask(check_controllers, service())[0]
+    assert (absent.state, absent.subject, absent.fix) == ("broken", "KServe's controller", "install KServe with its controller")
+    cluster.add("Deployment", "kserve-controller-manager", "kserve", status={"replicas": 1})
+    assert ask(check_controllers, service())[0].said == "no pod of kserve-controller-manager in kserve is ready"
+    cluster.add("Deployment", "kserve-controller-manager", "kserve", status={"readyReplicas": 1})
+    assert ask(check_controllers, service())[0].said == "runs as kserve-controller-manager in kserve"
+
+
+def test_a_webhook_with_nothing_behind_it_stands_in_the_way(cluster: StandInCluster, ask: Ask) -> None:
+    where = {
+        "clientConfig": {"service": {"name": "kserve-webhook", "namespace": "kserve"}},
+        "rules": [{"apiGroups": ["serving.kserve.io"]}],
+    }
+    others = {"clientConfig": {"service": {"name": "theirs", "namespace": "other"}}, "rules": [{"apiGroups": ["other.io"]}]}
+    hooks = [{"name": "isvc.kserve", **where}, {"name": "theirs", **others}]
+    cluster.add("ValidatingWebhookConfiguration", "kserve", webhooks=hooks)
+    assert [(finding.state, finding.subject) for finding in ask(check_webhooks, service())] == [("broken", "webhook isvc.kserve")]
+    labels = {"kubernetes.io/service-name": "kserve-webhook"}
+    cluster.add("EndpointSlice", "w", "kserve", labels=labels, endpoints=[{"conditions": {"ready": False}}])
+    assert ask(check_webhooks, service())[0].state == "broken"
+    cluster.add("EndpointSlice", "w", "kserve", labels=labels, endpoints=[{"conditions": {"ready": True}}])
+    assert ask(check_webhooks, service())[0].state == "ok"
+
+
+def test_each_right_that_applying_takes_is_asked_for(cluster: StandInCluster, ask: Ask) -> None:
+    assert ask(check_rights, POLICY)[0].said == "you may do everything in this cluster"
+    cluster.denied |= {("patch", "networkpolicies"), ("delete", "networkpolicies")}
+    denied, others = ask(check_rights, POLICY)
+    assert (denied.state, denied.said) == ("broken", f"you may not patch, delete networkpolicies.networking.k8s.io in {HERE}")
+    assert "--verb=patch,delete --resource=networkpolicies.networking.k8s.io" in denied.fix
+    assert f"kubectl -n {HERE} create rolebinding" in denied.fix
+    assert others.state == "ok"
+    cluster.denied = {("delete", "networkpolicies")}
+    assert ask(check_rights, POLICY)[0].state == "warning"
+
+
+def test_nobody_may_grant_in_a_role_what_he_has_not_himself(cluster: StandInCluster, ask: Ask) -> None:
+    rules = [{"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]}]
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "r", "namespace": HERE},
+        "rules": rules,
+    }
+    cluster.denied.add(("get", "pods"))
+    assert ask(check_rights, role)[0].said == f"you may not get pods/log in {HERE}"
+
+
+def test_a_quota_that_is_too_small_says_by_how_much(cluster: StandInCluster, ask: Ask) -> None:
+    two = deployment(requests={"cpu": "1500m", "memory": "2Gi"}, limits={"cpu": "2", "memory": "2Gi"})
+    cluster.add("ResourceQuota", "small", HERE, spec={"hard": {"requests.cpu": "4", "limits.memory": "8Gi", "pods": "10"}})
+    (short,) = ask(check_quotas, two, HPA)
+    assert short.said == "small allows 4 of requests.cpu, the selected parts ask for 4500m"
+    assert [finding.state for finding in ask(check_quotas, two)] == ["ok"]
+
+
+def test_storage_of_a_quota_counts_every_replicas_volume(cluster: StandInCluster, ask: Ask) -> None:
+    spec = {"replicas": 3, "volumeClaimTemplates": [claim("ReadWriteOnce")], "template": {"spec": {"containers": []}}}
+    stateful = {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db", "namespace": HERE}, "spec": spec}
+    cluster.add("ResourceQuota", "small", HERE, spec={"hard": {"requests.storage": "25Gi"}})
+    assert "allows 25Gi of requests.storage, the selected parts ask for 30Gi" in ask(check_quotas, stateful)[0].said
+
+
+def test_a_limit_range_that_forbids_a_container_is_told(cluster: StandInCluster, ask: Ask) -> None:
+    cluster.add("LimitRange", "most", HERE, spec={"limits": [{"type": "Container", "max": {"memory": "1Gi"}}]})
+    (over,) = ask(check_quotas, deployment(limits={"memory": "2Gi"}))
+    assert over.said == "does not allow rag 2Gi of memory (at most 1Gi)"
+    assert ask(check_quotas, deployment(limits={"memory": "1Gi"}))[0].state == "ok"
+
+
+def test_a_missing_storage_class_says_which_there_are(cluster: StandInCluster, ask: Ask) -> None:
+    assert "the cluster has none" in ask(check_classes, claim("ReadWriteOnce"))[0].fix
+    cluster.add("StorageClass", "fast", provisioner="ebs.csi.aws.com")
+    (absent,) = ask(check_classes, claim("ReadWriteOnce"))
+    assert (absent.said, absent.fix) == ("the cluster has no default storage class", "set cluster.storage_class to one of fast")
+    (unknown,) = ask(check_classes, claim("ReadWriteMany", "slow"))
+    assert (unknown.said, unknown.fix) == (
+        "the cluster has no storage class slow",
+        "set cluster.shared_storage_class to one of fast",
+    )
+
+
+def test_what_a_shared_volume_needs_is_told_by_the_provisioner(cluster: StandInCluster, ask: Ask) -> None:
+    for name, provisioner in {"block": "ebs.csi.aws.com", "files": "nfs.csi.k8s.io", "other": "example.com/x"}.items():
+        cluster.add("StorageClass", name, provisioner=provisioner)
+    states = {name: ask(check_classes, claim("ReadWriteMany", name))[0].state for name in ("block", "files", "other")}
+    assert states == {"block": "broken", "files": "ok", "other": "warning"}
+    assert ask(check_classes, claim("ReadWriteOnce", "block"))[0].state == "ok"
+
+
+def test_a_claim_without_a_volume_says_why(cluster: StandInCluster, ask: Ask) -> None:
+    assert ask(check_claims, claim("ReadWriteOnce")) == []
+    cluster.add("PersistentVolumeClaim", "home", HERE, status={"phase": "Pending"})
+    about = {"kind": "PersistentVolumeClaim", "name": "home"}
+    cluster.add("Event", "1", HERE, involvedObject=about, reason="Old", message="old", lastTimestamp="2026-01-01T00:00:00Z")
+    cluster.add(
+        "Event", "2", HERE, involvedObject=about, reason="Failed", message="no space\nleft", lastTimestamp="2026-01-02T00:00:00Z"
+    )
+    (pending,) = ask(check_claims, claim("ReadWriteOnce"))
+    assert (pending.state, pending.said) == ("broken", "is Pending: no space left")
+    cluster.named("Event", "2", HERE)["reason"] = "WaitForFirstConsumer"
+    assert ask(check_claims, claim("ReadWriteOnce"))[0].state == "warning"
+    cluster.add("PersistentVolumeClaim", "home", HERE, status={"phase": "Bound"})
+    assert ask(check_claims, claim("ReadWriteOnce"))[0].said == "1 of 1 claims have theirs"
+
+
+def test_policies_that_nobody_is_known_to_enforce_are_a_warning(cluster: StandInCluster, ask: Ask) -> None:
+    assert ask(check_isolation) == []
+    assert ask(check_isolation, POLICY)[0].state == "warning"
+    cluster.add("DaemonSet", "aws-node", "kube-system")
+    assert "when told to" in ask(check_isolation, POLICY)[0].said
+    cluster.add("DaemonSet", "calico-node", "kube-system")
+    assert ask(check_isolation, POLICY)[0].said == "calico-node enforces them"
+
+
+def test_an_ingress_without_its_class_or_certificate_is_told(cluster: StandInCluster, ask: Ask) -> None:
+    ingress: dict[str, Any] = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "rag", "namespace": HERE},
+    }
+    ingress["spec"] = {"tls": [{"secretName": "tls"}]}
+    cluster.add("IngressClass", "nginx")
+    absent, certificate = ask(check_ingress, ingress)
+    assert (absent.state, absent.said) == ("broken", "the cluster has no default ingress class")
+    assert absent.fix.startswith("set cluster.rag_server.ingress_class to one of nginx")
+    assert (certificate.state, certificate.subject) == ("warning", "certificate tls")
+    ingress["spec"]["ingressClassName"] = "nginx"
+    cluster.add("Secret", "tls", HERE)
+    assert [finding.state for finding in ask(check_ingress, ingress)] == ["ok", "ok"]
+
+
+def test_what_scales_has_to_be_there(cluster: StandInCluster, ask: Ask) -> None:
+    by_keda = service(annotations={"serving.kserve.io/autoscalerClass": "keda"})
+    metrics, keda = ask(check_autoscaling, HPA, by_keda)
+    assert (metrics.state, keda.state) == ("warning", "broken")
+    cluster.answers |= {"/apis/metrics.k8s.io": (200, {}), "/apis/keda.sh": (200, {})}
+    assert [finding.state for finding in ask(check_autoscaling, HPA, by_keda)] == ["ok", "ok"]
+
+
+def test_knatives_flags_are_looked_at_where_it_scales(cluster: StandInCluster, ask: Ask) -> None:
+    by_knative = service(annotations={"serving.kserve.io/deploymentMode": "Knative"})
+    allowed = {"kubernetes.podspec-nodeselector": "enabled"}
+    cluster.add("ConfigMap", "config-features", "knative-serving", data=allowed)
+    (off,) = ask(check_autoscaling, by_knative)
+    assert off.said.startswith("does not allow kubernetes.podspec-tolerations,")
+    allowed["kubernetes.podspec-tolerations"] = "enabled"
+    assert ask(check_autoscaling, by_knative)[0].state == "ok"
+
+
+def test_a_model_cache_that_is_off_is_told(cluster: StandInCluster, ask: Ask, settings: Settings) -> None:
+    cache = {"apiVersion": "serving.kserve.io/v1alpha1", "kind": "LocalModelCache", "metadata": {"name": "llama"}}
+    cluster.add("ConfigMap", "inferenceservice-config", "kserve", data={"localModel": '{"enabled": false}'})
+    off, group = ask(check_model_cache, cache)
+    assert off.said == "KServe's local models are off: every pod would download its model"
+    assert group.said == "there is no LocalModelNodeGroup gpu"
+    cluster.named("ConfigMap", "inferenceservice-config", "kserve")["data"]["localModel"] = '{"enabled": true}'
+    assert ask(check_model_cache, cache)[0].state == "ok"
