@@ -110,6 +110,13 @@ def claimed(name: str, claim: str, *, read_only: bool = False) -> V1Volume:
     return client.V1Volume(name=name, persistent_volume_claim=source)
 
 
+def config_files(name: str, config_map: str) -> V1Volume:
+    """Return the volume whose files are the entries of ``config_map``."""
+    from kubernetes import client
+
+    return client.V1Volume(name=name, config_map=client.V1ConfigMapVolumeSource(name=config_map))
+
+
 def http_probe(path: str, port: str, *, failures: int = 3, every_seconds: int = 10, timeout_seconds: int = 5) -> V1Probe:
     """Return a probe that asks the port of that name for ``path``."""
     from kubernetes import client

@@ -11,6 +11,7 @@ from inference_services.object_metadata import LABELS, metadata
 
 if TYPE_CHECKING:
     from kubernetes.client import (
+        V1ConfigMap,
         V1CronJob,
         V1Deployment,
         V1Job,
@@ -180,6 +181,13 @@ def service(
             ports=[client.V1ServicePort(name=key, port=port, target_port=key, protocol="TCP") for key, port in ports.items()],
         ),
     )
+
+
+def config_map(settings: Settings, name: str, files: Mapping[str, str]) -> V1ConfigMap:
+    """Return the ConfigMap ``name`` with the text of each of ``files``."""
+    from kubernetes import client
+
+    return client.V1ConfigMap(api_version="v1", kind="ConfigMap", metadata=metadata(settings, name), data=dict(files))
 
 
 def disruption_budget(settings: Settings, name: str) -> V1PodDisruptionBudget:

@@ -26,7 +26,7 @@ from cluster.qdrant.snapshot import catalog, take
 from tests.cluster.qdrant.stand_in_qdrant import StandInQdrant
 
 KEY = "made-up-for-this-test"
-INDEX = {"code_chunks-static-1": b"points" * 20_000, "code_chunks-catalog": b"catalog", "somebody-elses": b"theirs"}
+INDEX = {"code_chunks-MiniLM": b"points" * 20_000, "code_chunks-catalog": b"catalog", "somebody-elses": b"theirs"}
 
 
 @pytest.fixture
@@ -45,25 +45,25 @@ def node(server: StandInQdrant, settings: Settings) -> QdrantNode:
 def test_the_index_comes_back_as_it_was(server: StandInQdrant, node: QdrantNode, settings: Settings, tmp_path: Path) -> None:
     saved = take(settings, [node], tmp_path)
     assert saved
-    assert [file.collection for file in saved.files] == ["code_chunks-catalog", "code_chunks-static-1"]
-    server.collections = {"code_chunks-catalog": b"later", "code_chunks-static-1": b"damaged", "somebody-elses": b"later"}
+    assert [file.collection for file in saved.files] == ["code_chunks-catalog", "code_chunks-MiniLM"]
+    server.collections = {"code_chunks-catalog": b"later", "code_chunks-MiniLM": b"damaged", "somebody-elses": b"later"}
     assert restore([node], tmp_path).name == saved.name
     assert server.collections == {**INDEX, "somebody-elses": b"later"}
     uploads = [asked for asked in server.asked if "/upload" in asked]
-    assert "code_chunks-static-1" in uploads[0]
+    assert "code_chunks-MiniLM" in uploads[0]
     assert "code_chunks-catalog" in uploads[1]
     # Neither what was taken nor what was sent stays on the server's disk.
     assert not any(server.snapshots.values())
 
 
 def test_each_node_of_a_cluster_gets_its_own_part_back(server: StandInQdrant, settings: Settings, tmp_path: Path) -> None:
-    other = StandInQdrant(KEY, {"code_chunks-static-1": b"the other shard", "code_chunks-catalog": b"the other half"})
+    other = StandInQdrant(KEY, {"code_chunks-MiniLM": b"the other shard", "code_chunks-catalog": b"the other half"})
     nodes = [QdrantNode(url, settings) for url in (server.url, other.url)]
     assert take(settings, nodes, tmp_path)
-    server.collections["code_chunks-static-1"] = other.collections["code_chunks-static-1"] = b""
+    server.collections["code_chunks-MiniLM"] = other.collections["code_chunks-MiniLM"] = b""
     restore(nodes, tmp_path)
-    assert server.collections["code_chunks-static-1"] == INDEX["code_chunks-static-1"]
-    assert other.collections["code_chunks-static-1"] == b"the other shard"
+    assert server.collections["code_chunks-MiniLM"] == INDEX["code_chunks-MiniLM"]
+    assert other.collections["code_chunks-MiniLM"] == b"the other shard"
     with pytest.raises(InputError, match=r"of 2 nodes, not 1; set cluster\.qdrant\.replicas"):
         restore(nodes[:1], tmp_path)
     other.close()
@@ -81,7 +81,7 @@ def test_what_was_published_meanwhile_is_saved_again(
     server: StandInQdrant, node: QdrantNode, settings: Settings, tmp_path: Path
 ) -> None:
     def publish(collection: str) -> None:
-        if collection == "code_chunks-static-1" and server.generation == "1":
+        if collection == "code_chunks-MiniLM" and server.generation == "1":
             server.generation = "2"
             server.collections["code_chunks-catalog"] = b"second catalog"
 
@@ -110,19 +110,19 @@ def test_a_server_without_an_index_has_nothing_to_save(
 def test_a_killed_run_leaves_nothing_that_counts(
     server: StandInQdrant, node: QdrantNode, settings: Settings, tmp_path: Path
 ) -> None:
-    server.snapshots["code_chunks-static-1"] = {"by-hand.snapshot": b"kept"}
-    server.stalls_at = "code_chunks-static-1"
+    server.snapshots["code_chunks-MiniLM"] = {"by-hand.snapshot": b"kept"}
+    server.stalls_at = "code_chunks-MiniLM"
     command = [sys.executable, "-m", "cluster.qdrant.snapshot", "--folder", str(tmp_path), server.url]
     with subprocess.Popen(command) as run:
         assert server.stalled.wait(30)
         run.send_signal(signal.SIGKILL)
     assert saved_snapshots(tmp_path) == []
-    assert len(server.snapshots["code_chunks-static-1"]) == 2
+    assert len(server.snapshots["code_chunks-MiniLM"]) == 2
     server.stalls_at = ""
     saved = take(settings, [node], tmp_path)
     assert saved
     assert {path.name for path in tmp_path.iterdir()} == {".lock", saved.name}
-    assert server.snapshots["code_chunks-static-1"] == {"by-hand.snapshot": b"kept"}
+    assert server.snapshots["code_chunks-MiniLM"] == {"by-hand.snapshot": b"kept"}
 
 
 def test_a_snapshot_that_arrives_changed_is_not_kept(
