@@ -184,6 +184,7 @@ class TrainingSettings(Section):
     threads: int | None = Field(default=None, gt=0, description="CPU threads; null: as many as cores are idle when it starts.")
     processes: int = Field(default=1, gt=0, description="Processes on one machine (torchrun), one a GPU.")
     timeout_seconds: int = Field(default=3600, gt=10, description="A training job that runs longer is stopped.")
+    pending_seconds: int = Field(default=3600, gt=0, description="A TrainJob whose pod has not started by then is given up.")
     backend: Literal["local", "kubeflow"] = Field(default="local", description="Run jobs as a process here, or as TrainJobs.")
     runtime: str = Field(default="code-assistant-qlora", description="ClusterTrainingRuntime of the TrainJobs.")
     image: str = Field(default="code-assistant-trainer:0.1.0", description="Image of the TrainJobs.")

@@ -38,13 +38,16 @@ class JobOutput:
         elif line:
             self._last_lines.append(line)
 
+    @property
+    def cause(self) -> str:
+        """The cause that the job named, else its last lines; "" when it printed nothing."""
+        return self._named or " | ".join(list(self._last_lines)[-LINES_TOLD:])
+
     def failure(self, job: str) -> OperationError:
         """Return the error for a job that failed: the cause that it named, or its last lines."""
-        if self._named:
-            return OperationError(f"{job} failed: {self._named}")
-        if any(line.endswith("Killed") or " code 137 " in line for line in self._last_lines):
+        if not self._named and any(line.endswith("Killed") or " code 137 " in line for line in self._last_lines):
             return OperationError(
                 f"{job} was killed, most likely for want of memory; "
                 "raise training.gradient_accumulation or lower training.max_tokens and run it again"
             )
-        return OperationError(f"{job} failed: {' | '.join(list(self._last_lines)[-LINES_TOLD:]) or 'it printed nothing'}")
+        return OperationError(f"{job} failed: {self.cause or 'it printed nothing'}")
