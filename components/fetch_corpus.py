@@ -1,12 +1,14 @@
 """Step 1: pin each source to a commit and keep its files."""
 
+from typing import List  # noqa: UP035 - of plain `list` KFP does not know the items' type
+
 from kfp.dsl import Dataset, Markdown, Output
 
 from components.definition import component
 
 
 @component
-def fetch_corpus(sources: list, corpus: Output[Dataset], summary: Output[Markdown]) -> list:
+def fetch_corpus(sources: list, corpus: Output[Dataset], summary: Output[Markdown]) -> List[dict]:  # noqa: UP006
     """Fetch every source and return the repositories as ``[{"name", "commit", "source"}]``.
 
     Args:

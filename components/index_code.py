@@ -1,4 +1,4 @@
-"""Step 2: cut the code into definitions and make them searchable."""
+"""Step 2: make every repository that was prepared searchable, all in one switch."""
 
 from kfp.dsl import Markdown, Metrics, Output
 
@@ -6,17 +6,16 @@ from components.definition import component
 
 
 @component
-def index_code(repos: list, metrics: Output[Metrics], summary: Output[Markdown]) -> str:
-    """Index the repositories at their pinned commits and return the fingerprint of what a search now sees.
+def index_code(prepared: list, metrics: Output[Metrics], summary: Output[Markdown]) -> str:
+    """Switch to what was prepared and return the fingerprint of what a search now sees.
 
     Args:
-        repos: What ``fetch_corpus`` returned.
+        prepared: What ``prepare_index`` returned for each repository.
 
     Outputs: ``metrics`` counts files and chunks; ``summary`` shows, for a query a repository, what is found first.
     """
     from pathlib import Path
 
-    from cia.corpus import Corpus
     from cia.durable_files import replace_text
     from cia.retrieval import Indexer, Retriever
     from cia.settings import load_settings
@@ -25,10 +24,8 @@ def index_code(repos: list, metrics: Output[Metrics], summary: Output[Markdown])
 
     with Step("index_code") as step:
         settings = load_settings()
-        indexer = Indexer(settings)
-        corpus = Corpus(settings)
-        reports = [indexer.index_snapshot(corpus.get(repo["name"], repo["commit"]), step.progress) for repo in repos]
-        names = [report.name for report in reports]
+        Indexer(settings).switch({each["name"]: each["state"] for each in prepared})
+        names = [each["name"] for each in prepared]
         retriever = Retriever(settings)
         try:
             fingerprint = retriever.fingerprint(names)
@@ -42,7 +39,8 @@ def index_code(repos: list, metrics: Output[Metrics], summary: Output[Markdown])
             retriever.close()
         table = markdown_table(("repository", "query", "place", "symbol", "score"), rows)
         replace_text(Path(summary.path), f"# What a search finds\n\n{table}")
-        counts = {"files": sum(report.files for report in reports), "chunks": sum(report.chunks for report in reports)}
+        # KFP hands the numbers of collected outputs on as floats.
+        counts = {count: sum(int(each[count]) for each in prepared) for count in ("files", "chunks")}
         record_metrics(metrics, counts)
-        step.summary = ", ".join(f"{report.name}: {report.chunks} chunks, {report.added} new" for report in reports)
+        step.summary = ", ".join(f"{each['name']}: {int(each['chunks'])} chunks" for each in prepared)
     return fingerprint

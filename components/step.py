@@ -5,12 +5,15 @@ A step announces itself in JSON lines on stdout: readable in the log of a pod, a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from types import TracebackType
 from typing import Any
 
+from cia.errors import CiaError
 from cia.settings import Settings, load_settings
+from components.run_journal import StepEnd, write_down
 
 EVENT_KEY = "cia_step"
 """Marks a line of stdout as an announcement: ``{"cia_step": name, "event": "start|progress|done|failed", ...}``."""
@@ -33,6 +36,8 @@ def read_event(line: str) -> dict[str, Any] | None:
 class Step:
     """Announces the start, the progress and the end of a step; use it as a context manager around the work.
 
+    The end also goes into the journal of the run, which ``report_run`` reads.
+
     ``progress`` fits ``cia.progress.Progress``. ``summary`` is what the step did, in a few words. An error is announced
     with its message.
     """
@@ -49,10 +54,11 @@ class Step:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         seconds = round(time.monotonic() - self._started, 2)
-        if error is None:
-            self._announce("done", summary=self.summary, seconds=seconds)
-        else:
-            self._announce("failed", summary=" ".join(str(error).split()) or type(error).__name__, seconds=seconds)
+        event = "done" if error is None else "failed"
+        summary = self.summary if error is None else _told(error)
+        self._announce(event, summary=summary, seconds=seconds)
+        with contextlib.suppress(CiaError):  # settings that cannot be read are what this step failed by
+            write_down(load_settings().home, StepEnd(self.name, event, summary, seconds))
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Announce how far the work is, at most twice a second and at every new stage."""
@@ -64,6 +70,12 @@ class Step:
 
     def _announce(self, event: str, **details: Any) -> None:
         print(json.dumps({EVENT_KEY: self.name, "event": event, **details}), flush=True)
+
+
+def _told(error: BaseException) -> str:
+    if not isinstance(error, Exception):
+        return "stopped from outside"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def settings_with(**groups: dict[str, Any]) -> Settings:

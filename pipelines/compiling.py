@@ -18,12 +18,12 @@ DEFINITIONS = {PIPELINE_NAME: define_code_assistant_pipeline, INDEX_PIPELINE_NAM
 
 def compile_pipelines(settings: Settings, directory: Path) -> list[Path]:
     """Write ``<pipeline>.yaml`` for each pipeline into ``directory`` and return their paths."""
-    place = place_on_kubeflow(settings)
+    placement = place_on_kubeflow(settings)
     packages = []
     with tempfile.TemporaryDirectory() as staging:
         for name, define in DEFINITIONS.items():
             compiled = Path(staging) / f"{name}.yaml"
-            compiler.Compiler().compile(define(settings, place), str(compiled))
+            compiler.Compiler().compile(define(settings, placement), str(compiled))
             target = directory / compiled.name
             replace_text(target, _in_stable_order(compiled.read_text(encoding="utf-8")))
             packages.append(target)

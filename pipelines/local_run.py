@@ -17,6 +17,7 @@ from cia.durable_files import exclusive
 from cia.errors import OperationError
 from cia.leash import Leashed
 from cia.settings import Settings, for_child_process
+from components.run_journal import RUN_VARIABLE
 from components.step import read_event
 from pipelines.arguments import pipeline_arguments
 from pipelines.local_process import pipeline_state
@@ -56,7 +57,7 @@ def run_locally(settings: Settings, observe: Observer | None = None) -> RunResul
         run = Leashed(
             [sys.executable, "-u", "-m", "pipelines.local_process", arguments],
             # Two threads that a busy machine keeps apart wait for each other many times longer than one works alone.
-            environment={"OMP_NUM_THREADS": "1"} | for_child_process(settings, state),
+            environment={"OMP_NUM_THREADS": "1"} | for_child_process(settings, state) | {RUN_VARIABLE: log.stem},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -99,7 +100,8 @@ def _watch(lines: Iterator[str], observe: Observer) -> tuple[dict[str, str], str
             continue
         observe(event)
         if event["event"] == "done":
-            steps[event["cia_step"]] = event["summary"]
+            former = steps.get(event["cia_step"])  # a step of each repository
+            steps[event["cia_step"]] = f"{former}, {event['summary']}" if former else event["summary"]
         elif event["event"] == "failed":
             failure = f"{event['cia_step']}: {event['summary']}"
     return steps, failure or _cause(last)

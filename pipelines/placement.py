@@ -3,30 +3,81 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from kfp import kubernetes
 from kfp.dsl.pipeline_task import PipelineTask
 
-from cia.settings import Settings
-from runtimes.training_runtime import HOME
+from cia.cluster_settings import PARAMS_FOLDER
+from cia.settings import Settings, StepSettings
+from components.run_journal import RUN_VARIABLE
+from runtimes.training_runtime import GPU, HOME, model_cache
 
-Placement = Callable[[PipelineTask], PipelineTask]
+REACHES_OUTSIDE = ("fetch-corpus",)
+"""Steps that clone repositories and fetch packages. NetworkPolicies let no other step out of the cluster."""
 
 
-def place_locally(task: PipelineTask) -> PipelineTask:
-    """Leave the task as it is: it runs in this environment, with this CIA_HOME."""
-    return task
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """``place`` puts a task where it runs and returns it; so many repositories are indexed at once."""
+
+    place: Callable[[PipelineTask], PipelineTask]
+    repositories_at_once: int
+
+
+ON_THIS_MACHINE = Placement(lambda task: task, repositories_at_once=1)
+"""A task runs in this environment, with this CIA_HOME; indexing one repository takes every core already."""
 
 
 def place_on_kubeflow(settings: Settings) -> Placement:
-    """Return a placement that gives each step the cluster profile, the shared volume, its secrets and two retries."""
+    """Return a placement that makes each step a pod with what ``pipeline.steps`` grant it, and nothing else."""
 
     def place(task: PipelineTask) -> PipelineTask:
-        task.set_env_variable("CIA_PROFILE", "cluster")
-        task.set_env_variable("CIA_HOME", HOME)
-        kubernetes.mount_pvc(task, pvc_name=settings.cluster.home_claim, mount_path=HOME)
-        for variable, key in settings.pipeline.secret_variables.items():
-            kubernetes.use_secret_as_env(task, settings.cluster.secret, {key: variable}, optional=True)
-        return task.set_retry(num_retries=2, backoff_duration="30s", backoff_factor=2.0)
+        name = task.component_spec.name
+        step = settings.pipeline.steps.get(name.replace("-", "_"), settings.pipeline.step)
+        task.set_container_image(settings.cluster.image(settings.pipeline.image))
+        _limit(task, settings, step)
+        _furnish(task, settings)
+        _label(task, name)
+        user = settings.inference_services.user
+        kubernetes.set_security_context(task, run_as_user=user, run_as_group=user, run_as_non_root=True)
+        return task.set_retry(num_retries=settings.pipeline.retries, backoff_duration="30s", backoff_factor=2.0)
 
-    return place
+    return Placement(place, settings.pipeline.repositories_at_once)
+
+
+def _limit(task: PipelineTask, settings: Settings, step: StepSettings) -> None:
+    task.set_cpu_request(step.compute.cpu).set_cpu_limit(step.compute.cpu_limit)
+    task.set_memory_request(step.compute.memory).set_memory_limit(step.compute.memory)
+    kubernetes.set_timeout(task, step.timeout_seconds)
+    if step.gpu_slices:
+        task.set_accelerator_type(GPU).set_accelerator_limit(step.gpu_slices)
+        for label, value in settings.training.node_selector.items():
+            kubernetes.add_node_selector(task, label, value)
+        kubernetes.add_toleration(task, key=GPU, operator="Exists", effect="NoSchedule")
+
+
+def _furnish(task: PipelineTask, settings: Settings) -> None:
+    """Give the task the settings, the shared volume and its secrets."""
+    environment = {
+        "CIA_PROFILE": "cluster",
+        "CIA_PARAMS": f"{PARAMS_FOLDER}/params.yaml",
+        "CIA_HOME": HOME,
+        # No step fetches a model: a job has put them on the volume.
+        "HF_HOME": model_cache(settings),
+        "HF_HUB_OFFLINE": "1",
+    }
+    for variable, value in environment.items():
+        task.set_env_variable(variable, value)
+    kubernetes.use_field_path_as_env(task, RUN_VARIABLE, "metadata.labels['pipeline/runid']")
+    kubernetes.use_config_map_as_volume(task, settings.cluster.params, PARAMS_FOLDER)
+    kubernetes.mount_pvc(task, pvc_name=settings.cluster.home_claim, mount_path=HOME)
+    for variable, key in settings.pipeline.secret_variables.items():
+        kubernetes.use_secret_as_env(task, settings.cluster.secret, {key: variable}, optional=True)
+
+
+def _label(task: PipelineTask, name: str) -> None:
+    kubernetes.add_pod_label(task, "app.kubernetes.io/part-of", "code-assistant")
+    kubernetes.add_pod_label(task, "app.kubernetes.io/name", name)
+    if name in REACHES_OUTSIDE:
+        kubernetes.add_pod_label(task, "code-assistant/reaches", "outside")

@@ -22,7 +22,8 @@ from pipelines import run_locally
 
 pytestmark = pytest.mark.slow
 
-STEPS = ["fetch_corpus", "index_code", "build_dataset", "fine_tune_llm", "evaluate_model", "register_model"]
+STEPS = ["fetch_corpus", "prepare_index", "index_code", "build_dataset", "fine_tune_llm", "evaluate_model", "register_model"]
+STEPS += ["report_run"]
 
 
 def small_settings(folder: Path, **changes: str) -> Settings:
@@ -99,6 +100,7 @@ def test_a_model_that_fails_the_gate_is_registered_with_its_scores_and_not_promo
     assert registry.production() is None
     assert "refresh_serving" not in steps
     assert version.reason in steps["register_model"]
+    assert steps["report_run"] == f"succeeded: {steps['register_model']}"
 
 
 def test_the_artifacts_are_what_the_next_step_and_a_person_need(finished: tuple[Settings, dict[str, str]]) -> None:
@@ -162,8 +164,10 @@ def run_gate(settings: Settings, folder: Path, passed: str) -> None:
 def test_a_step_that_fails_is_named_with_its_cause_and_the_log(finished: tuple[Settings, dict[str, str]]) -> None:
     settings, _ = finished
     broken = settings.model_copy(update={"corpus": settings.corpus.model_copy(update={"sources": ["/no/such/folder"]})})
+    reported: list[str] = []
     with pytest.raises(OperationError) as caught:
-        run_locally(broken)
+        run_locally(broken, observe=lambda event: reported.append(f"{event['cia_step']}: {event.get('summary')}"))
     assert "fetch_corpus" in str(caught.value)
+    assert reported[-1].startswith("report_run: failed: fetch_corpus: there is no folder")
     assert "/no/such/folder" in str(caught.value)
     assert str(settings.home / "logs") in str(caught.value)
