@@ -42,16 +42,19 @@ def check_ingress(examination: Examination) -> Iterator[Finding]:
     defaults = [
         name for name, one in classes.items() if (one["metadata"].get("annotations") or {}).get(DEFAULT_INGRESS) == "true"
     ]
-    there = f"one of {', '.join(sorted(classes))}" if classes else "one that you install: the cluster has none"
+    choose = (
+        f"set cluster.rag_server.ingress_class to one of {', '.join(sorted(classes))}"
+        if classes
+        else "install an ingress controller"
+    )
+    fix = f"{choose}; or set cluster.rag_server.exposed_by to nothing"
     for built in ingresses:
         wanted = built["spec"].get("ingressClassName")
         if wanted in classes or (wanted is None and defaults):
             yield ok(AREA, f"ingress class {wanted or defaults[0]}", "is there")
         elif wanted is None:
-            fix = f"set cluster.rag_server.ingress_class to {there}, or cluster.rag_server.exposed_by to nothing"
             yield broken(AREA, "ingress class", "the cluster has no default ingress class", fix)
         else:
-            fix = f"set cluster.rag_server.ingress_class to {there}"
             yield broken(AREA, f"ingress class {wanted}", "the cluster does not have it", fix)
         for tls in built["spec"].get("tls") or []:
             yield from _certificate(examination, str(tls.get("secretName")))

@@ -25,7 +25,7 @@ from cluster.doctor.neighbours import check_addresses, check_neighbours
 from cluster.doctor.pipelines import check_pipelines
 from cluster.doctor.quotas import check_quotas
 from cluster.doctor.reading import ForbiddenError, Reading
-from cluster.doctor.rights import check_rights
+from cluster.doctor.rights import check_rights, granting
 from cluster.doctor.secret import check_secret
 from cluster.doctor.server import check_server
 from cluster.doctor.storage import check_claims, check_classes
@@ -122,13 +122,8 @@ def _found(area: str, check: Check, examination: Examination) -> Iterator[Findin
     try:
         yield from check(examination)
     except ForbiddenError as error:
-        what = f"{error.verb} {error.resource}"
-        yield warning(
-            area,
-            error.resource,
-            f"cannot be told: the doctor may not {what}",
-            f"kubectl create clusterrole cia-doctor --verb={error.verb} --resource={error.resource}, and bind it to yourself",
-        )
+        said = f"cannot be told: {error.user} may not {error.verb} {error.resource}"
+        yield warning(area, error.resource, said, granting(error.user, [error.verb], error.resource, None))
     except CiaError as error:
         yield warning(area, "this check", f"could not be made: {error}", "look at the server's load, and run it again")
     except Exception as error:  # an answer of another shape than the API's stops one check, never the table

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cluster.doctor.examination import Examination
-from cluster.doctor.finding import Finding, broken, ok
+from cluster.doctor.finding import Finding, broken, ok, skipped
 from cluster.doctor.gpu_nodes import asks_for_gpus, gpu_nodes
 from cluster.doctor.workloads import Workload, workloads
 from cluster.part import Object
@@ -38,7 +38,8 @@ def check_gpu_budget(examination: Examination) -> Iterator[Finding]:
         if not node.obstacles
     }
     if not free:
-        return  # told by the nodes
+        yield skipped(AREA, "all of it", "no node has a GPU for us")
+        return
     everyone = _serving([*examination.workloads, *workloads(examination.others)])
     division = ", ".join(f"{wish.name} {wish.slices}" for wish in everyone)
     said = f"{division or 'nothing'} of {sum(free.values())} free for us on {', '.join(free)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,9 +60,18 @@ def check_gpu_nodes(examination: Examination) -> Iterator[Finding]:
         yield from _slicing(examination, node)
 
 
+def _lacking(examination: Examination) -> Callable[[str, str, str, str], Finding]:
+    """Return how bad it is that slices and labels are missing: less so while an apply has not brought them yet."""
+    where = examination.settings.cluster.gpu.namespace
+    ours = [one["metadata"] for one in examination.of_kind("DaemonSet")]
+    brought = [one for one in ours if examination.reading.get(f"/apis/apps/v1/namespaces/{where}/daemonsets/{one['name']}")]
+    return warning if ours and not brought else broken
+
+
 def _obstacles(examination: Examination, node: Object) -> Iterator[Finding]:
     name, spec = node["metadata"]["name"], node.get("spec") or {}
     labels, wanted = node["metadata"].get("labels") or {}, examination.settings.training.node_selector
+    lacking = _lacking(examination)
     conditions = {one["type"]: one["status"] for one in (node.get("status") or {}).get("conditions") or []}
     if conditions.get("Ready") != "True":
         yield broken(AREA, name, "is not ready", f"kubectl describe node {name}")
@@ -71,11 +80,11 @@ def _obstacles(examination: Examination, node: Object) -> Iterator[Finding]:
     if not _offered(node):
         plugin = examination.settings.cluster.gpu.namespace
         fix = f"cia cluster apply --only runtimes; kubectl -n {plugin} get pods -o wide; a device plugin has to run on {name}"
-        yield broken(AREA, name, f"offers no {GPU}: no device plugin runs there", fix)
+        yield lacking(AREA, name, f"offers no {GPU}: no device plugin runs there", fix)
     if not _has(labels, wanted):
         missing = " ".join(f"{key}={value}" for key, value in wanted.items() if labels.get(key) != value)
         fix = f"kubectl label node {name} {missing}, or set training.node_selector to labels that it has"
-        yield broken(AREA, name, f"lacks the label {missing} (training.node_selector)", fix)
+        yield lacking(AREA, name, f"lacks the label {missing} (training.node_selector)", fix)
     tolerations = _tolerations(examination)
     for taint in spec.get("taints") or []:
         if taint["key"].startswith(CONDITION) or taint["effect"] == "PreferNoSchedule":
@@ -107,7 +116,7 @@ def _slicing(examination: Examination, node: GpuNode) -> Iterator[Finding]:
             yield ok(AREA, f"slices of {node.name}", f"{count} GPU as {node.offered}")
         else:
             said = f"shows {count} GPU as {node.offered}, not as {int(count) * slices} (training.gpu_slices is {slices})"
-            yield broken(AREA, f"slices of {node.name}", said, fix)
+            yield _lacking(examination)(AREA, f"slices of {node.name}", said, fix)
     elif node.offered % slices:
         yield broken(AREA, f"slices of {node.name}", f"{node.offered} is no multiple of training.gpu_slices, {slices}", fix)
     elif slices > 1:

@@ -21,11 +21,11 @@ REQUEST_SECONDS = 3.0
 
 
 class ForbiddenError(CiaError):
-    """The server does not let whoever asks read this; ``verb`` and ``resource`` say which right that needs."""
+    """The server does not let ``user`` read this; ``verb`` and ``resource`` say which right that needs."""
 
-    def __init__(self, verb: str, resource: str, message: str) -> None:
+    def __init__(self, user: str, verb: str, resource: str, message: str) -> None:
         super().__init__(message)
-        self.verb, self.resource = verb, resource
+        self.user, self.verb, self.resource = user, verb, resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +133,9 @@ def _refusal(error: ApiException, method: str, address: str) -> CiaError:
     if error.status != 403:
         return UnavailableError(f"the server answers {error.status} {error.reason} to {method} {address}")
     message = str(_json(error.body).get("message") or error.reason)
-    asked = re.search(r'cannot (\S+) resource "([^"]+)"(?: in API group "([^"]*)")?', message)
-    verb, resource, group = asked.groups() if asked else ("get", address.partition("?")[0], "")
-    return ForbiddenError(verb, f"{resource}.{group}" if group else resource, message)
+    asked = re.search(r'User "([^"]+)" cannot (\S+) resource "([^"]+)"(?: in API group "([^"]*)")?', message)
+    user, verb, resource, group = asked.groups() if asked else ("YOU", "get", address.partition("?")[0], "")
+    return ForbiddenError(user, verb, f"{resource}.{group}" if group else resource, message)
 
 
 def _json(text: Any) -> dict[str, Any]:

@@ -7,16 +7,19 @@ the whole cluster (https://kubernetes.io/docs/reference/access-authn-authz/autho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from cia.errors import CiaError
 from cluster.doctor.examination import Examination
 from cluster.doctor.finding import Finding, broken, ok, warning
 from cluster.part import Object
 
 AREA = "rights"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 
 APPLY = ("get", "list", "watch", "create", "patch")
 """What an apply and its wait do; without one of them it stops."""
@@ -52,24 +55,41 @@ def check_rights(examination: Examination) -> Iterator[Finding]:
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         answers = list(pool.map(lambda right: _allowed(examination, right), needed))
     denied = [right for right, allowed in zip(needed, answers, strict=True) if not allowed]
+    user = _user(examination) if denied else ""
     for name, namespace in dict.fromkeys((right.resource_name, right.namespace) for right in denied):
         verbs = [right.verb for right in denied if (right.resource_name, right.namespace) == (name, namespace)]
-        yield _denied(name, namespace, verbs)
+        yield _denied(user, name, namespace, verbs)
     if len(denied) < len(needed):
         allowed_to = len({right.resource_name for right in needed} - {right.resource_name for right in denied})
         yield ok(AREA, "all" if not denied else "the others", f"you may apply and delete {allowed_to} kinds")
 
 
-def _denied(name: str, namespace: str | None, verbs: list[str]) -> Finding:
+def granting(user: str, verbs: Sequence[str], resource: str, namespace: str | None) -> str:
+    """Return the commands with which an administrator gives ``user`` a right, of the whole cluster without a namespace."""
     kind, where = ("role", f"-n {namespace} ") if namespace else ("clusterrole", "")
-    said = f"you may not {', '.join(verbs)} {name} {'in ' + namespace if namespace else 'of the whole cluster'}"
-    role = f"cia-{re.split(r'[./]', name)[0]}"
-    fix = (
-        f"kubectl {where}create {kind} {role} --verb={','.join(verbs)} --resource={name} && "
-        f"kubectl {where}create {kind}binding {role} --{kind}={role} --user=YOU"
+    name = "cia-" + re.sub(r"[^a-z0-9]+", "-", resource)
+    # The user name of a service account says what it is.
+    account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
+    who = f"--serviceaccount={account[1]}:{account[2]}" if account else f"--user={user}"
+    return (
+        f"kubectl {where}create {kind} {name} --verb={','.join(verbs)} --resource={resource} && "
+        f"kubectl {where}create {kind}binding {name} --{kind}={name} {who}"
     )
+
+
+def _denied(user: str, resource: str, namespace: str | None, verbs: list[str]) -> Finding:
+    said = f"you may not {', '.join(verbs)} {resource} {'in ' + namespace if namespace else 'of the whole cluster'}"
     state = broken if set(verbs) & set(APPLY) else warning
-    return state(AREA, name, said, fix)
+    return state(AREA, resource, said, granting(user, verbs, resource, namespace))
+
+
+def _user(examination: Examination) -> str:
+    """Return who asks, by the name that roles are bound to."""
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    try:
+        return str(examination.reading.review(WHO, body)["status"]["userInfo"]["username"])
+    except CiaError:
+        return "YOU"  # before Kubernetes 1.28
 
 
 def _needed(examination: Examination) -> list[Right]:

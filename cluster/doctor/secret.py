@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from cluster.doctor.examination import Examination
@@ -15,35 +15,40 @@ AREA = "secret"
 
 
 def check_secret(examination: Examination) -> Iterator[Finding]:
-    """Yield the keys that are missing or empty: who makes them, and which pods do not start without."""
+    """Yield the keys that are missing or empty: who makes them, and which parts do not start without."""
     name = examination.settings.cluster.secret
     there = examination.reading.get(f"/api/v1/namespaces/{examination.namespace}/secrets/{name}")
-    data = (there or {}).get("data") or {}
+    if there is None:
+        yield warning(AREA, name, f"there is no secret {name} in {examination.namespace} yet", "cia cluster apply makes it")
+        return
+    data = there.get("data") or {}
     required, optional = _referenced(examination)
     known = {key.key: key for key in secret_keys(examination.settings)}
     wanted = [key for key in known.values() if key.needed_by in examination.parts or key.key in required | optional]
-    if there is None:
-        yield broken(AREA, name, f"there is no secret {name} in {examination.namespace}", "cia cluster apply makes it")
-    for key in wanted if there else []:
-        if not data.get(key.key):
-            yield _missing(key)
-    for unlisted in sorted(required - set(known)):
-        if not data.get(unlisted):
-            patch = json.dumps({"stringData": {unlisted: "VALUE"}})
-            fix = f"kubectl -n {examination.namespace} patch secret {name} --type=merge -p '{patch}'"
-            yield broken(AREA, unlisted, "a setting names this key, and the secret does not have it", fix)
-    if there:
-        present = sum(bool(data.get(key.key)) for key in wanted)
-        yield ok(AREA, name, f"{present} of {len(wanted)} keys have a value")
+    absent = [key for key in wanted if not data.get(key.key)]
+    yield ok(AREA, name, f"{len(wanted) - len(absent)} of {len(wanted)} keys have a value")
+    yield from _absent(absent)
+    for unlisted in sorted(key for key in required - set(known) if not data.get(key)):
+        patch = json.dumps({"stringData": {unlisted: "VALUE"}})
+        fix = f"kubectl -n {examination.namespace} patch secret {name} --type=merge -p '{patch}'"
+        yield broken(AREA, unlisted, "a setting names this key, and the secret does not have it", fix)
 
 
-def _missing(key: SecretKey) -> Finding:
-    if key.generated:
-        return broken(AREA, key.key, f"is missing or empty: {key.what}, for {key.needed_by}", "cia cluster apply makes it")
-    fix = f"cia cluster secret set {key.key}"
-    if key.optional:
-        return skipped(AREA, key.key, f"is not given, and need not be: {key.what} ({fix})")
-    return warning(AREA, key.key, f"is to be given by you: {key.what}, for {key.needed_by}", fix)
+def _absent(keys: Sequence[SecretKey]) -> Iterator[Finding]:
+    made = [key for key in keys if key.generated]
+    if made:
+        parts = ", ".join(dict.fromkeys(key.needed_by for key in made))
+        yield broken(AREA, _named(made), f"missing or empty; without them {parts} does not start", "cia cluster apply makes them")
+    for key in keys:
+        if not key.generated and not key.optional:
+            said = f"is to be given by you: {key.what}, for {key.needed_by}"
+            yield broken(AREA, key.key, said, f"cia cluster secret set {key.key}")
+    if left := [key for key in keys if not key.generated and key.optional]:
+        yield skipped(AREA, _named(left), "not given, and need not be; `cia cluster secret set KEY` takes them")
+
+
+def _named(keys: Sequence[SecretKey]) -> str:
+    return ", ".join(key.key for key in keys)
 
 
 def _referenced(examination: Examination) -> tuple[set[str], set[str]]:

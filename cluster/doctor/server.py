@@ -17,6 +17,8 @@ OLDEST = 25
 
 def check_server(examination: Examination) -> Iterator[Finding]:
     """Yield whether the server answers, and whether it is new enough."""
+    import kubernetes
+
     connection = examination.connection
     where = f"{connection.context} ({connection.server})"
     try:
@@ -32,5 +34,10 @@ def check_server(examination: Examination) -> Iterator[Finding]:
     said = f"Kubernetes {version.get('gitVersion', '')}"
     if int(minor.group()) < OLDEST:
         yield broken(AREA, "version", f"{said} lacks what the objects use", f"update the cluster to 1.{OLDEST} or newer")
+        return
+    models = int(kubernetes.__version__.partition(".")[0])
+    if int(minor.group()) < models:
+        behind = f"{said} is older than the models that objects are built from (1.{models}), and may not know all their fields"
+        yield warning(AREA, "version", behind, "cia cluster apply --dry-run=server tells whether it takes them")
     else:
         yield ok(AREA, "version", said)

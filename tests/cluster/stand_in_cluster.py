@@ -95,6 +95,8 @@ class StandInCluster:
         verb = {"POST": "create", "PATCH": "patch"}.get(method, "list" if path.endswith(f"/{plural}") else "get")
         if path.endswith("selfsubjectaccessreviews"):
             return 201, {"status": {"allowed": self._allows(body["spec"]["resourceAttributes"])}}
+        if path.endswith("selfsubjectreviews"):
+            return 201, {"status": {"userInfo": {"username": "ann"}}}
         if (verb, plural) in self.denied:
             said = f'{plural} is forbidden: User "ann" cannot {verb} resource "{plural}" in API group "" at the cluster scope'
             return 403, {"kind": "Status", "message": said}

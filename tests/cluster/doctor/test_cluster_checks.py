@@ -52,6 +52,8 @@ def test_an_old_server_is_told(cluster: StandInCluster, ask: Ask) -> None:
     assert [finding.state for finding in ask(check_server)] == ["ok", "ok"]
     cluster.answers["/version"] = 200, {"minor": "24+", "gitVersion": "v1.24.9"}
     assert ask(check_server)[1].said == "Kubernetes v1.24.9 lacks what the objects use"
+    cluster.answers["/version"] = 200, {"minor": "28", "gitVersion": "v1.28.2"}
+    assert "older than the models" in ask(check_server)[1].said
 
 
 def test_a_missing_kind_says_who_brings_it(cluster: StandInCluster, ask: Ask) -> None:
@@ -121,6 +123,7 @@ def test_each_right_that_applying_takes_is_asked_for(cluster: StandInCluster, as
     assert (denied.state, denied.said) == ("broken", f"you may not patch, delete networkpolicies.networking.k8s.io in {HERE}")
     assert "--verb=patch,delete --resource=networkpolicies.networking.k8s.io" in denied.fix
     assert f"kubectl -n {HERE} create rolebinding" in denied.fix
+    assert denied.fix.endswith("--user=ann")
     assert others.state == "ok"
     cluster.denied = {("delete", "networkpolicies")}
     assert ask(check_rights, POLICY)[0].state == "warning"

@@ -18,7 +18,7 @@ def test_an_empty_cluster_gives_a_line_with_a_fix_for_everything_that_it_lacks(
 ) -> None:
     found = diagnose(settings, cluster.serve(), ["runtimes", "inference-services"])
     assert found[0].state == "ok"
-    assert {"kinds", "controllers", "storage", "GPU nodes", "secret"} <= {one.area for one in found if one.state == "broken"}
+    assert {"kinds", "controllers", "storage", "GPU nodes"} <= {one.area for one in found if one.state == "broken"}
     assert all(one.fix for one in found if one.state in ("broken", "warning"))
     assert not [one for one in found if one.subject == "this check"], "a check failed"
 
@@ -34,7 +34,7 @@ def test_a_right_that_the_doctor_lacks_is_named_and_the_rest_is_told(cluster: St
     cluster.denied.add(("list", "nodes"))
     found = diagnose(settings, cluster.serve(), ["runtimes"])
     told = [one for one in found if one.subject == "nodes" and one.area == "GPU nodes"]
-    assert [(one.state, one.said) for one in told] == [("warning", "cannot be told: the doctor may not list nodes")]
+    assert [(one.state, one.said) for one in told] == [("warning", "cannot be told: ann may not list nodes")]
     assert "--verb=list --resource=nodes" in told[0].fix
     assert any(one.area == "secret" for one in found)
 

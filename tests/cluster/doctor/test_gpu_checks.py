@@ -83,6 +83,15 @@ def test_a_gpu_that_is_not_sliced_as_the_settings_say_is_told(cluster: StandInCl
     assert ask(check_gpu_nodes, service("llm", 5))[1].state == "warning"
 
 
+def test_slices_that_an_apply_would_still_bring_are_no_more_than_a_warning(cluster: StandInCluster, ask: Ask) -> None:
+    node(cluster, offered=0)
+    plugin = {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "plugin", "namespace": "kube-system"}}
+    plugin["spec"] = {"template": {"spec": {"containers": []}}}  # type: ignore[assignment]
+    assert ask(check_gpu_nodes, service("llm", 5), plugin)[0].state == "warning"
+    cluster.add("DaemonSet", "plugin", "kube-system")
+    assert ask(check_gpu_nodes, service("llm", 5), plugin)[0].state == "broken"
+
+
 def test_who_goes_without_a_slice_is_named(cluster: StandInCluster, ask: Ask) -> None:
     node(cluster)
     (serving,) = ask(check_gpu_budget, service("code-assistant", 5), service("embeddings", 1))
