@@ -174,7 +174,7 @@ class LangfuseClusterSettings(Section):
         description="Where a browser finds it, as in `kubectl port-forward service/langfuse-web 3000` or behind your ingress.",
     )
     admin_email: str = Field(default="admin@example.com", description="Who signs in first; the secret holds the password.")
-    compute: Compute = Compute(cpu="500m", cpu_limit="2", memory="2Gi")
+    compute: Compute = Compute(cpu="500m", cpu_limit="2", memory="4Gi")
     clickhouse_image: str = Field(
         default="clickhouse/clickhouse-server:25.12", pattern=IMAGE, description="25.12 or newer (Langfuse's demand)."
     )

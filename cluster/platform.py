@@ -7,8 +7,11 @@ from collections.abc import Collection, Iterator
 from cia.errors import InputError
 from cia.settings import Settings
 from cluster import access, configuration, index_schedule, namespace, volumes
+from cluster.langfuse import objects as langfuse
+from cluster.mlflow import objects as mlflow
 from cluster.network import policies as network
 from cluster.part import NAMESPACE_LABEL, PART_LABEL, Object, Part
+from cluster.qdrant import objects as qdrant
 from cluster.rag_server import server as rag_server
 from inference_services import cluster_objects as inference_services
 from inference_services.object_metadata import LABELS
@@ -21,6 +24,9 @@ PARTS: tuple[Part, ...] = (
     Part("configuration", "these settings, as pods read them", configuration.cluster_objects),
     Part("volumes", "the volume that steps, trainings and the server share", volumes.cluster_objects),
     Part("runtimes", "time-sliced GPUs and what TrainJobs run on", runtimes.cluster_objects),
+    Part("qdrant", "the index, saved every night", qdrant.cluster_objects),
+    Part("mlflow", "the registry of adapters and of runs", mlflow.cluster_objects),
+    Part("langfuse", "traces, prompts and scores", langfuse.cluster_objects),
     Part("inference-services", "vLLM behind KServe, and its weights", inference_services.cluster_objects),
     Part("rag-server", "what people ask, with its database, its scaling and the way to it", rag_server.cluster_objects),
     Part("index-schedule", "the index kept up to date", index_schedule.cluster_objects),

@@ -1,0 +1,1 @@
+"""Traces, prompts and scores: Langfuse with the four stores that it keeps them in."""
