@@ -72,8 +72,6 @@ def plan(
     it. Raises UnavailableError when the server stops answering.
     """
     asked = [(part.name, built) for part, objects in parts for built in objects]
-    for _, built in asked:
-        server.knows(built["apiVersion"], built["kind"])  # discovery is for one thread
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         answers = list(pool.map(lambda one: _asked(server, one[0], one[1], force, past_conflicts), asked))
     return Plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ WATCH_SECONDS = 30
 
 
 class Server:
-    """One cluster, asked in plain values. Safe to use from several threads once `knows` has seen the kinds."""
+    """One cluster, asked in plain values. Safe to use from several threads."""
 
     def __init__(self, connection: Connection, pause: Callable[[float], None] = time.sleep) -> None:
         self.context, self.address = connection.context, connection.server
@@ -40,6 +41,7 @@ class Server:
         self._dynamic = connection.dynamic
         self._pause = pause
         self._resources: dict[tuple[str, str], Resource | None] = {}
+        self._discovery = threading.Lock()
 
     def knows(self, api_version: str, kind: str) -> bool:
         """Return whether the server has the kind."""
@@ -156,15 +158,16 @@ class Server:
         from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
         from urllib3.exceptions import HTTPError
 
-        if (api_version, kind) not in self._resources:
-            try:
-                found = self._dynamic.resources.get(api_version=api_version, kind=kind)
-            except (ResourceNotFoundError, ResourceNotUniqueError):
-                found = None
-            except (ApiException, HTTPError) as error:
-                raise UnavailableError(f"{self.address} does not say which kinds it has ({error}); try again") from error
-            self._resources[api_version, kind] = found
-        return self._resources[api_version, kind]
+        with self._discovery:  # the client's own is for one thread
+            if (api_version, kind) not in self._resources:
+                try:
+                    found = self._dynamic.resources.get(api_version=api_version, kind=kind)
+                except (ResourceNotFoundError, ResourceNotUniqueError):
+                    found = None
+                except (ApiException, HTTPError) as error:
+                    raise UnavailableError(f"{self.address} does not say which kinds it has ({error}); try again") from error
+                self._resources[api_version, kind] = found
+            return self._resources[api_version, kind]
 
     def _resource(self, api_version: str, kind: str) -> Resource:
         if (resource := self._found(api_version, kind)) is None:

@@ -120,8 +120,12 @@ class Cluster:
         self.url = str(self._server.url).rstrip("/")
 
     def close(self) -> None:
-        self._run(self._server.__aexit__(None, None, None))
-        self._run(self.kubernetes.__aexit__(None, None, None))
+        async def end() -> None:
+            await self._server.client.close()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:  # a watch would go on for its half minute
+                task.cancel()
+
+        self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
