@@ -24,8 +24,8 @@ def report_run(status: PipelineTaskFinalStatus, report: Output[Markdown]) -> str
 
     with Step("report_run") as step:
         settings = load_settings()
-        end_loan(settings)
         told = report_of(settings, status.state, status.error_message or "")
         replace_text(Path(report.path), told.markdown)
         step.summary = "; ".join(filter(None, (f"{told.state.lower()}: {told.sentence}", post(settings, told))))
+        end_loan(settings)  # last, for it may fail: the end is told by then
     return str(told.state)

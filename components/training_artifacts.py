@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cia.durable_files import replace_directory
+from cia.durable_files import replace_bytes, replace_directory
+from cia.errors import UnavailableError
 from cia.progress import Progress
 from cia.registry.mlflow_client import tracking_uri
 from cia.settings import Settings
+from components.gpu_loan import end_loan, lend_gpu
 from runtimes.base_model import resolve_base
 from runtimes.processor import idle_cores
 from runtimes.train_job import FineTuneRequest, FineTuneResult, choose_trainer
@@ -38,8 +41,7 @@ def train_adapter(settings: Settings, base: str, train: Path, data_hash: str, ad
     out = settings.home / "training-runs" / _run_digest(settings, examples, base)
     if settings.training.threads is None and settings.training.backend == "local":
         settings = settings.model_copy(update={"training": settings.training.model_copy(update={"threads": idle_cores()})})
-    request = FineTuneRequest.of(settings, examples, base, out, tracking_uri(settings), data_hash)
-    result = choose_trainer(settings).run(request, progress)
+    result = _run_job(settings, examples, base, out, data_hash, progress)
     with replace_directory(adapter) as staging:
         shutil.copytree(result.adapter, staging, dirs_exist_ok=True)
     shutil.rmtree(out, ignore_errors=True)
@@ -56,6 +58,37 @@ def train_adapter(settings: Settings, base: str, train: Path, data_hash: str, ad
         metrics |= {"first_reward": rewards[0]["reward"], "last_reward": rewards[-1]["reward"]}
     summary = f"LoRA loss {result.losses[0]:.2f} to {result.losses[-1]:.2f} in {len(result.losses)} steps"
     return TunedAdapter(base, result.run_id, metrics, _loss_plot(result), summary)
+
+
+def _run_job(settings: Settings, examples: Path, base: str, out: Path, data_hash: str, progress: Progress) -> FineTuneResult:
+    if settings.training.backend == "local":
+        request = FineTuneRequest.of(settings, examples, base, out, tracking_uri(settings), data_hash)
+        return choose_trainer(settings).run(request, progress)
+    given, model = share(settings.home, examples, out / "input"), base
+    if Path(base).is_dir():
+        model = str(share(settings.home, Path(base), out / "input"))
+    request = FineTuneRequest.of(settings, given, model, out, tracking_uri(settings), data_hash)
+    try:
+        return choose_trainer(settings, lambda job: lend_gpu(settings, job)).run(request, progress)
+    finally:
+        with contextlib.suppress(UnavailableError):  # `report_run` tries again, and says so when it cannot
+            end_loan(settings)
+
+
+def share(home: Path, path: Path, folder: Path) -> Path:
+    """Return where a TrainJob finds ``path``: as it is below ``home``, the volume of both; else a copy in ``folder``.
+
+    A step's artifacts lie on the disk of its own pod.
+    """
+    if path.resolve().is_relative_to(home.resolve()):
+        return path
+    copy = folder / path.name
+    if path.is_file():
+        replace_bytes(copy, path.read_bytes())
+    elif not copy.exists():
+        with replace_directory(copy) as staging:
+            shutil.copytree(path, staging, dirs_exist_ok=True)
+    return copy
 
 
 def _run_digest(settings: Settings, examples: Path, base: str) -> str:

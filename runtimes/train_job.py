@@ -6,6 +6,7 @@ result = choose_trainer(settings).run(FineTuneRequest.of(settings, examples, bas
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -131,12 +132,15 @@ class Trainer(Protocol):
         """Return the adapter and its figures. Raises OperationError with the cause when the job fails."""
 
 
-def choose_trainer(settings: Settings) -> Trainer:
-    """Return the trainer that ``training.backend`` names."""
+def choose_trainer(settings: Settings, make_room: Callable[[str], None] = lambda _: None) -> Trainer:
+    """Return the trainer that ``training.backend`` names.
+
+    ``make_room`` is called with a TrainJob's name when a cluster has no GPU left for it.
+    """
     if settings.training.backend == "kubeflow":
         from runtimes.cluster_trainer import ClusterTrainer
 
-        return ClusterTrainer(settings)
+        return ClusterTrainer(settings, make_room=make_room)
     from runtimes.local_trainer import LocalTrainer
 
     return LocalTrainer(settings)

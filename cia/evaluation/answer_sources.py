@@ -58,9 +58,9 @@ class ExtractiveAnswers:
 
 
 class TransformersAnswers:
-    """A base model, with or without a LoRA adapter, generating greedily in this process on the CPU.
+    """A base model, with or without a LoRA adapter, generating greedily in this process: on the GPU if there is one.
 
-    ``base`` is a folder or a hub name. The model is loaded on the first question.
+    ``base`` is a folder or a hub name. The model is loaded on the first question. On a GPU it computes in bfloat16, as vLLM does.
     """
 
     def __init__(self, settings: Settings, base: str | Path, adapter: Path | None = None, name: str = "") -> None:
@@ -87,10 +87,13 @@ class TransformersAnswers:
 
     def _load(self) -> tuple[Any, Any]:
         try:
+            import torch
             from transformers import AutoModelForCausalLM, AutoTokenizer
 
             tokenizer = AutoTokenizer.from_pretrained(self._base, padding_side="left")
-            model: Any = AutoModelForCausalLM.from_pretrained(self._base, dtype="float32")
+            on_gpu: dict[str, Any] = {"dtype": "bfloat16", "device_map": {"": 0}}
+            place = on_gpu if torch.cuda.is_available() else {"dtype": "float32"}
+            model: Any = AutoModelForCausalLM.from_pretrained(self._base, **place)
             if self._adapter is not None:
                 from peft import PeftModel
 
@@ -107,7 +110,7 @@ class TransformersAnswers:
         import torch
 
         written = [tokenizer.apply_chat_template(p.messages, tokenize=False, add_generation_prompt=True) for p in prompts]
-        inputs = tokenizer(written, return_tensors="pt", padding=True, add_special_tokens=False)
+        inputs = tokenizer(written, return_tensors="pt", padding=True, add_special_tokens=False).to(model.device)
         inputs.pop("token_type_ids", None)
         start = inputs["input_ids"].shape[1]
         began = time.perf_counter()
