@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+
+# In a notebook, that the progress bars which MLflow then does not show would want widgets.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 FIRST_START_SECONDS = 120.0
 """To make the database's tables, which another process may be doing."""
