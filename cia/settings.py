@@ -438,6 +438,7 @@ class PipelineSettings(Section):
 
     engine: Literal["local", "kubeflow"] = Field(default="local", description="Where `cia pipeline run` runs.")
     host: str | None = Field(default=None, description="Address of the KFP API for `cia pipeline submit`.")
+    token_variable: str = Field(default="KFP_TOKEN", description="Variable with a bearer token for it, if it wants one.")
     image: str = Field(default="code-assistant-pipeline:0.1.0", description="The image every component runs in.")
     service_account: str = Field(default="code-assistant-pipeline", pattern=NAME, description="Account that its runs have.")
     caching: bool = Field(default=True, description="Reuse steps whose inputs have not changed.")
