@@ -14,7 +14,7 @@ from cluster.doctor.addons import check_autoscaling, check_ingress, check_model_
 from cluster.doctor.applied import check_applied
 from cluster.doctor.controllers import check_controllers, check_webhooks
 from cluster.doctor.examination import Check, Examination
-from cluster.doctor.finding import Finding, broken, skipped, warning
+from cluster.doctor.finding import Finding, broken, merged, skipped, warning
 from cluster.doctor.gpu_budget import check_gpu_budget
 from cluster.doctor.gpu_nodes import check_gpu_nodes
 from cluster.doctor.images import check_images
@@ -25,7 +25,7 @@ from cluster.doctor.neighbours import check_addresses, check_neighbours
 from cluster.doctor.pipelines import check_pipelines
 from cluster.doctor.quotas import check_quotas
 from cluster.doctor.reading import ForbiddenError, Reading
-from cluster.doctor.rights import check_rights, granting
+from cluster.doctor.rights import check_rights, untold
 from cluster.doctor.secret import check_secret
 from cluster.doctor.server import check_server
 from cluster.doctor.storage import check_claims, check_classes
@@ -61,12 +61,12 @@ CHECKS: tuple[tuple[str, Check], ...] = (
 )
 """Area and check, in the order of the table."""
 
-SECONDS = 9.0
+SECONDS = 8.0
 """After which a check that is still under way is a finding."""
 
 
 def diagnose(settings: Settings, connection: Connection, only: Collection[str] = ()) -> list[Finding]:
-    """Return what was found about the parts named in ``only``, or about all of them, in ten seconds at most.
+    """Return what was found about the parts named in ``only``, or about all of them, in ten seconds or so.
 
     Nothing is changed. A check that cannot run is a finding. Raises InputError for a part that there is not.
     """
@@ -115,15 +115,14 @@ def _rendered(settings: Settings, selected: Collection[str]) -> tuple[dict[str, 
 
 
 def _run(area: str, check: Check, examination: Examination) -> list[Finding]:
-    return list(_found(area, check, examination))
+    return merged(_found(area, check, examination))
 
 
 def _found(area: str, check: Check, examination: Examination) -> Iterator[Finding]:
     try:
         yield from check(examination)
     except ForbiddenError as error:
-        said = f"cannot be told: {error.user} may not {error.verb} {error.resource}"
-        yield warning(area, error.resource, said, granting(error.user, [error.verb], error.resource, None))
+        yield from untold(area, [error])
     except CiaError as error:
         yield warning(area, "this check", f"could not be made: {error}", "look at the server's load, and run it again")
     except Exception as error:  # an answer of another shape than the API's stops one check, never the table

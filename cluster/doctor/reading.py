@@ -21,11 +21,11 @@ REQUEST_SECONDS = 3.0
 
 
 class ForbiddenError(CiaError):
-    """The server does not let ``user`` read this; ``verb`` and ``resource`` say which right that needs."""
+    """The server does not let ``user`` read this: it takes ``verb`` on ``resource``, in a namespace or in the whole cluster."""
 
-    def __init__(self, user: str, verb: str, resource: str, message: str) -> None:
+    def __init__(self, message: str, user: str, verb: str, resource: str, namespace: str | None) -> None:
         super().__init__(message)
-        self.user, self.verb, self.resource = user, verb, resource
+        self.user, self.verb, self.resource, self.namespace = user, verb, resource, namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,8 @@ def _refusal(error: ApiException, method: str, address: str) -> CiaError:
     message = str(_json(error.body).get("message") or error.reason)
     asked = re.search(r'User "([^"]+)" cannot (\S+) resource "([^"]+)"(?: in API group "([^"]*)")?', message)
     user, verb, resource, group = asked.groups() if asked else ("YOU", "get", address.partition("?")[0], "")
-    return ForbiddenError(user, verb, f"{resource}.{group}" if group else resource, message)
+    inside = re.search(r'in the namespace "([^"]+)"', message)
+    return ForbiddenError(message, user, verb, f"{resource}.{group}" if group else resource, inside[1] if inside else None)
 
 
 def _json(text: Any) -> dict[str, Any]:

@@ -7,13 +7,14 @@ the whole cluster (https://kubernetes.io/docs/reference/access-authn-authz/autho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from cia.errors import CiaError
 from cluster.doctor.examination import Examination
 from cluster.doctor.finding import Finding, broken, ok, warning
+from cluster.doctor.reading import ForbiddenError
 from cluster.part import Object
 
 AREA = "rights"
@@ -55,32 +56,49 @@ def check_rights(examination: Examination) -> Iterator[Finding]:
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         answers = list(pool.map(lambda right: _allowed(examination, right), needed))
     denied = [right for right, allowed in zip(needed, answers, strict=True) if not allowed]
-    user = _user(examination) if denied else ""
-    for name, namespace in dict.fromkeys((right.resource_name, right.namespace) for right in denied):
-        verbs = [right.verb for right in denied if (right.resource_name, right.namespace) == (name, namespace)]
-        yield _denied(user, name, namespace, verbs)
+    yield from _denied(_user(examination), denied) if denied else ()
     if len(denied) < len(needed):
         allowed_to = len({right.resource_name for right in needed} - {right.resource_name for right in denied})
-        yield ok(AREA, "all" if not denied else "the others", f"you may apply and delete {allowed_to} kinds")
+        yield ok(AREA, "the others" if denied else "all", f"you may do all that {allowed_to} kinds take")
 
 
-def granting(user: str, verbs: Sequence[str], resource: str, namespace: str | None) -> str:
-    """Return the commands with which an administrator gives ``user`` a right, of the whole cluster without a namespace."""
+def granting(user: str, name: str, verbs: Sequence[str], resources: Sequence[str], namespace: str | None) -> str:
+    """Return the commands with which an administrator gives ``user`` rights, of the whole cluster without a namespace."""
     kind, where = ("role", f"-n {namespace} ") if namespace else ("clusterrole", "")
-    name = "cia-" + re.sub(r"[^a-z0-9]+", "-", resource)
     # The user name of a service account says what it is.
     account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", user)
     who = f"--serviceaccount={account[1]}:{account[2]}" if account else f"--user={user}"
     return (
-        f"kubectl {where}create {kind} {name} --verb={','.join(verbs)} --resource={resource} && "
+        f"kubectl {where}create {kind} {name} --verb={','.join(verbs)} --resource={','.join(resources)} && "
         f"kubectl {where}create {kind}binding {name} --{kind}={name} {who}"
     )
 
 
-def _denied(user: str, resource: str, namespace: str | None, verbs: list[str]) -> Finding:
-    said = f"you may not {', '.join(verbs)} {resource} {'in ' + namespace if namespace else 'of the whole cluster'}"
-    state = broken if set(verbs) & set(APPLY) else warning
-    return state(AREA, resource, said, granting(user, verbs, resource, namespace))
+def untold(area: str, errors: Iterable[ForbiddenError]) -> Iterator[Finding]:
+    """Yield what cannot be told for want of rights to read, all that one role would grant at once."""
+    alike: dict[tuple[str, str, str | None], list[str]] = {}
+    for error in errors:
+        alike.setdefault((error.user, error.verb, error.namespace), []).append(error.resource)
+    for (user, verb, namespace), resources in alike.items():
+        names = ", ".join(dict.fromkeys(resources))
+        where = f" in {namespace}" if namespace else ""
+        fix = granting(user, f"cia-doctor-{resources[0].partition('.')[0]}", [verb], resources, namespace)
+        yield warning(area, names, f"cannot be told: you may not {verb} {'them' if len(resources) > 1 else 'it'}{where}", fix)
+
+
+def _denied(user: str, denied: Sequence[Right]) -> Iterator[Finding]:
+    """Yield one finding for all the resources whose same verbs are missing in the same place, as one role grants them."""
+    verbs: dict[tuple[str | None, str], set[str]] = {}
+    for right in denied:
+        verbs.setdefault((right.namespace, right.resource_name), set()).add(right.verb)
+    alike: dict[tuple[str | None, tuple[str, ...]], list[str]] = {}
+    for (namespace, resource), missing_here in verbs.items():
+        alike.setdefault((namespace, tuple(sorted(missing_here))), []).append(resource)
+    for number, ((namespace, missing), resources) in enumerate(alike.items(), 1):
+        subject = f"in {namespace}" if namespace else "whole cluster"
+        state = broken if set(missing) & set(APPLY) else warning
+        fix = granting(user, f"cia-apply-{number}", missing, resources, namespace)
+        yield state(AREA, subject, f"you may not {', '.join(missing)} {', '.join(resources)}", fix)
 
 
 def _user(examination: Examination) -> str:
