@@ -74,6 +74,6 @@ def _start(settings: Settings) -> str:
 
     # The rest is for clients, and for the copies that are made while its log is rewritten.
     maximum = int(parse_quantity(settings.cluster.redis.compute.memory) * 2 / 3)
-    options = f"maxmemory {maximum}\\nmaxmemory-policy noeviction\\nappendonly yes\\ndir /data\\n"
+    options = f"port {PORT}\\nmaxmemory {maximum}\\nmaxmemory-policy noeviction\\nappendonly yes\\ndir /data\\n"
     write = f"umask 077 && printf 'requirepass %s\\n{options}' \"${PASSWORD}\" > {CONFIGURATION}"
     return f"{write} && exec valkey-server {CONFIGURATION}"
