@@ -118,15 +118,25 @@ def test_a_webhook_with_nothing_behind_it_stands_in_the_way(cluster: StandInClus
 
 def test_each_right_that_applying_takes_is_asked_for(cluster: StandInCluster, ask: Ask) -> None:
     assert ask(check_rights, POLICY)[0].said == "you may do everything in this cluster"
-    cluster.denied |= {("patch", "networkpolicies"), ("delete", "networkpolicies")}
-    denied, others = ask(check_rights, POLICY)
-    assert (denied.state, denied.said) == ("broken", f"you may not patch, delete networkpolicies.networking.k8s.io in {HERE}")
-    assert "--verb=patch,delete --resource=networkpolicies.networking.k8s.io" in denied.fix
-    assert f"kubectl -n {HERE} create rolebinding" in denied.fix
-    assert denied.fix.endswith("--user=ann")
+    cluster.denied |= {(verb, plural) for verb in ("patch", "delete") for plural in ("networkpolicies", "secrets")}
+    (policies, secrets, others) = ask(check_rights, POLICY)
+    assert (policies.state, policies.subject) == ("broken", f"in {HERE}")
+    assert policies.said == "you may not delete, patch networkpolicies.networking.k8s.io"
+    role = "create role cia-apply-1 --verb=delete,patch --resource=networkpolicies.networking.k8s.io"
+    assert policies.fix.startswith(f"kubectl -n {HERE} {role} && kubectl -n {HERE} create rolebinding cia-apply-1")
+    assert policies.fix.endswith("--user=ann")
+    assert secrets.said == "you may not patch secrets"
     assert others.state == "ok"
     cluster.denied = {("delete", "networkpolicies")}
     assert ask(check_rights, POLICY)[0].state == "warning"
+
+
+def test_resources_that_lack_the_same_are_granted_by_one_role(cluster: StandInCluster, ask: Ask) -> None:
+    cluster.denied |= {("patch", plural) for plural in ("networkpolicies", "secrets", "clustertrainingruntimes")}
+    inside, outside, _ = ask(check_rights, POLICY, RUNTIME)
+    assert inside.said == "you may not patch networkpolicies.networking.k8s.io, secrets"
+    assert (outside.subject, outside.said) == ("whole cluster", "you may not patch clustertrainingruntimes.trainer.kubeflow.org")
+    assert "create clusterrole cia-apply-2" in outside.fix
 
 
 def test_nobody_may_grant_in_a_role_what_he_has_not_himself(cluster: StandInCluster, ask: Ask) -> None:
@@ -138,7 +148,7 @@ def test_nobody_may_grant_in_a_role_what_he_has_not_himself(cluster: StandInClus
         "rules": rules,
     }
     cluster.denied.add(("get", "pods"))
-    assert ask(check_rights, role)[0].said == f"you may not get pods/log in {HERE}"
+    assert ask(check_rights, role)[0].said == "you may not get pods/log"
 
 
 def test_a_quota_that_is_too_small_says_by_how_much(cluster: StandInCluster, ask: Ask) -> None:

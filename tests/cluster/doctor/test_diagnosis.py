@@ -10,6 +10,7 @@ from cia.errors import InputError
 from cia.settings import Settings, load_settings
 from cluster.doctor import diagnosis
 from cluster.doctor.diagnosis import diagnose
+from cluster.doctor.finding import broken, merged, ok
 from tests.cluster.stand_in_cluster import StandInCluster, served
 
 
@@ -34,8 +35,9 @@ def test_a_right_that_the_doctor_lacks_is_named_and_the_rest_is_told(cluster: St
     cluster.denied.add(("list", "nodes"))
     found = diagnose(settings, cluster.serve(), ["runtimes"])
     told = [one for one in found if one.subject == "nodes" and one.area == "GPU nodes"]
-    assert [(one.state, one.said) for one in told] == [("warning", "cannot be told: ann may not list nodes")]
+    assert [(one.state, one.said) for one in told] == [("warning", "cannot be told: you may not list it")]
     assert "--verb=list --resource=nodes" in told[0].fix
+    assert told[0].fix.endswith("--user=ann")
     assert any(one.area == "secret" for one in found)
 
 
@@ -70,6 +72,14 @@ def test_settings_that_make_no_objects_are_a_finding_with_their_own_fix(cluster:
     assert told.subject == "inference-services"
     assert told.said.startswith("inference_services.embeddings.model is 'none'")
     assert "set one" in told.fix
+
+
+def test_what_is_said_of_many_is_said_once() -> None:
+    alike = [broken("storage", f"data-{number}", "is Pending", f"describe {number}") for number in range(8)]
+    other = ok("storage", "home", "is there")
+    first, second = merged([alike[0], other, *alike[1:]])
+    assert first.subject == "data-0, data-1, data-2, data-3, data-4, data-5 and 2 more"
+    assert (first.fix, second) == ("describe 0", other)
 
 
 def test_a_part_that_there_is_not_is_refused(cluster: StandInCluster, settings: Settings) -> None:

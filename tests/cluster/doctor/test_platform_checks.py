@@ -93,6 +93,14 @@ def test_what_is_missing_of_a_part_is_named(cluster: StandInCluster, ask: Ask) -
     assert missing.fix == "cia cluster apply --only part"
 
 
+def test_kinds_that_may_not_be_listed_do_not_hide_the_others(cluster: StandInCluster, ask: Ask) -> None:
+    cluster.add("Service", "qdrant", HERE, labels=LABELS)
+    cluster.denied.add(("list", "deployments"))
+    closed, there = ask(check_applied, deployment(), in_front_of("qdrant", 80, 80))
+    assert (closed.state, closed.subject) == ("warning", "deployments")
+    assert there.said == "1 of 1 objects are there"
+
+
 def test_an_object_of_another_installation_is_not_ours(cluster: StandInCluster, ask: Ask) -> None:
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "r", "namespace": HERE}}
     cluster.add("Role", "r", HERE, labels={**LABELS, "code-assistant/namespace": "another"})
