@@ -153,8 +153,7 @@ def delete(
 
     settings, (_, server) = _settings(), _open(context)
     rendered = [built for _, objects in platform(settings, only or ()) for built in objects]
-    going = deletion.deletable(server, settings, rendered, only or (), volumes=volumes)
-    staying = deletion.spared(server, settings, going, only or ())
+    going, staying = deletion.deletable(server, settings, rendered, only or (), volumes=volumes)
     lines = display.Lines(quiet=as_json)
     lines.heading(server, settings.cluster.namespace)
     lines.listed("would go" if dry_run else "goes", going)

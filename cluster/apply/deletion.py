@@ -19,31 +19,23 @@ LOOK_SECONDS = 1.0
 
 def deletable(
     server: Server, settings: Settings, rendered: Iterable[Object], only: Collection[str] = (), *, volumes: bool = False
-) -> list[Object]:
-    """Return what a deletion takes, in its order: the last part first.
+) -> tuple[list[Object], list[Object]]:
+    """Return what a deletion takes, in its order, the last part first; and what it spares, as that cannot be applied again.
 
-    Volumes, the secret and a namespace that this made are among it only with ``volumes``; a namespace that was there before
-    never is.
+    Volumes, the secret and a namespace that this made go only with ``volumes``; a namespace that was there before never does.
     """
     rendered = list(rendered)
     there = owned(server, settings, rendered, only)
-    going = [live for live in there if live["kind"] not in LASTING]
-    if volumes:
-        claims = [live for live in there if live["kind"] in LASTING and live["kind"] != "Namespace"]
-        claims += _claims_of_stateful_sets(server, settings, [*rendered, *there], claims)
-        made = [
-            live for live in there if live["kind"] == "Namespace" and MADE_HERE in (live["metadata"].get("annotations") or {})
-        ]
-        return [*_last_first(going), *claims, *made]
-    return _last_first(going)
-
-
-def spared(server: Server, settings: Settings, going: Iterable[Object], only: Collection[str] = ()) -> list[Object]:
-    """Return what of the installation a deletion of ``going`` leaves, as it holds what cannot be applied again."""
-    taken = {live["metadata"]["uid"] for live in going}
-    return [
-        live for live in owned(server, settings, (), only) if live["kind"] in LASTING and live["metadata"]["uid"] not in taken
+    going = _last_first([live for live in there if live["kind"] not in LASTING])
+    lasting = [live for live in there if live["kind"] in LASTING]
+    lasting += _claims_of_stateful_sets(server, settings, [*rendered, *there], lasting)
+    lasting.sort(key=lambda live: live["kind"] == "Namespace")  # last, as everything in it goes with it
+    if not volumes:
+        return going, lasting
+    theirs = [
+        live for live in lasting if live["kind"] == "Namespace" and MADE_HERE not in (live["metadata"].get("annotations") or {})
     ]
+    return [*going, *(live for live in lasting if live not in theirs)], theirs
 
 
 def delete(

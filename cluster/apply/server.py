@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cia.errors import UnavailableError
@@ -14,8 +15,6 @@ from cluster.apply.refusals import Target, missing_kind, refusal
 from cluster.part import Object
 
 if TYPE_CHECKING:
-    from kubernetes.dynamic.resource import Resource
-
     from cluster.connection import Connection
 
 FIELD_MANAGER = "cia"
@@ -31,6 +30,21 @@ WATCH_SECONDS = 30
 """After which the server ends a watch by itself, so that one whose connection died unnoticed is not waited on for ever."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A kind as the server serves it. ``name`` is its plural with the group, as rights name it: deployments.apps."""
+
+    kind: str
+    root: str
+    plural: str
+    name: str
+    namespaced: bool
+
+    def path(self, namespace: str | None, name: str = "") -> str:
+        space = f"namespaces/{namespace}/" if namespace and self.namespaced else ""
+        return f"{self.root}/{space}{self.plural}{'/' + name if name else ''}"
+
+
 class Server:
     """One cluster, asked in plain values. Safe to use from several threads."""
 
@@ -40,7 +54,7 @@ class Server:
         """What the server remarked on what it took, such as an API that will end; each remark once."""
         self._dynamic = connection.dynamic
         self._pause = pause
-        self._resources: dict[tuple[str, str], Resource | None] = {}
+        self._kinds: dict[str, dict[str, Resource]] = {}
         self._discovery = threading.Lock()
 
     def knows(self, api_version: str, kind: str) -> bool:
@@ -62,7 +76,7 @@ class Server:
         resource = self._resource(api_version, kind)
         target = _target("get", resource, name, namespace)
         try:
-            return self._answer("get", resource.path(name=name, namespace=namespace), target)
+            return self._answer("get", resource.path(namespace, name), target)
         except ApiException:  # 404
             return None
 
@@ -75,7 +89,7 @@ class Server:
         resource = self._resource(built["apiVersion"], built["kind"])
         return self._answer(
             "patch",
-            resource.path(name=metadata["name"], namespace=metadata.get("namespace")),
+            resource.path(metadata.get("namespace"), metadata["name"]),
             _target("apply", resource, metadata["name"], metadata.get("namespace")),
             body=built,
             content_type="application/apply-patch+yaml",
@@ -92,7 +106,7 @@ class Server:
         """Return the objects of a kind and the version of that list, from which a watch goes on."""
         resource = self._resource(api_version, kind)
         target = _target("list", resource, "", namespace)
-        path, items, more = resource.path(namespace=namespace), [], ""
+        path, items, more = resource.path(namespace), [], ""
         while True:
             found = self._answer("get", path, target, label_selector=selector, limit=PAGE, _continue=more or None)
             items += [{**item, "apiVersion": api_version, "kind": kind} for item in found.get("items") or []]
@@ -112,9 +126,7 @@ class Server:
         options |= {"dryRun": ["All"]} if dry_run else {}
         target = _target("delete", resource, metadata["name"], metadata.get("namespace"))
         try:
-            self._answer(
-                "delete", resource.path(name=metadata["name"], namespace=metadata.get("namespace")), target, body=options
-            )
+            self._answer("delete", resource.path(metadata.get("namespace"), metadata["name"]), target, body=options)
         except ApiException:  # 404
             return False
         return True
@@ -137,7 +149,7 @@ class Server:
         """Yield the events since ``version`` until the server ends the stream. Raises what a broken stream raises."""
         answer = self._dynamic.request(
             "get",
-            self._resource(api_version, kind).path(namespace=namespace),
+            self._resource(api_version, kind).path(namespace),
             serialize=False,
             label_selector=selector,
             resource_version=version,
@@ -154,20 +166,28 @@ class Server:
             answer.release_conn()
 
     def _found(self, api_version: str, kind: str) -> Resource | None:
-        from kubernetes.client import ApiException
-        from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
-        from urllib3.exceptions import HTTPError
+        with self._discovery:
+            if api_version not in self._kinds:
+                self._kinds[api_version] = self._served(api_version)
+            return self._kinds[api_version].get(kind)
 
-        with self._discovery:  # the client's own is for one thread
-            if (api_version, kind) not in self._resources:
-                try:
-                    found = self._dynamic.resources.get(api_version=api_version, kind=kind)
-                except (ResourceNotFoundError, ResourceNotUniqueError):
-                    found = None
-                except (ApiException, HTTPError) as error:
-                    raise UnavailableError(f"{self.address} does not say which kinds it has ({error}); try again") from error
-                self._resources[api_version, kind] = found
-            return self._resources[api_version, kind]
+    def _served(self, api_version: str) -> dict[str, Resource]:
+        """Return what the server has of an API version, by kind; nothing where it does not have the version."""
+        from kubernetes.client import ApiException
+
+        group = api_version.rpartition("/")[0]
+        root = f"/apis/{api_version}" if group else f"/api/{api_version}"
+        try:
+            listed = self._answer("get", root, Target("get", "the kinds of", api_version, None, root))["resources"] or []
+        except ApiException:  # 404
+            return {}
+        return {
+            one["kind"]: Resource(
+                one["kind"], root, one["name"], f"{one['name']}.{group}" if group else one["name"], one["namespaced"]
+            )
+            for one in listed
+            if "/" not in one["name"]
+        }
 
     def _resource(self, api_version: str, kind: str) -> Resource:
         if (resource := self._found(api_version, kind)) is None:
@@ -206,8 +226,7 @@ class Server:
 
 
 def _target(verb: str, resource: Resource, name: str, namespace: str | None) -> Target:
-    plural = f"{resource.name}.{resource.group}" if resource.group else resource.name
-    return Target(verb, resource.kind, name, namespace, plural)
+    return Target(verb, resource.kind, name, namespace, resource.name)
 
 
 def _pause(error: Any, attempt: int) -> float | None:

@@ -84,6 +84,8 @@ class ApplyingKubernetes(KubernetesEmulator):
             return await _half_an_event(request)
         if request.method == kmock.method.PATCH and "fieldManager" in request.params:
             return aiohttp.web.json_response(await self._apply(request), headers={"Warning": '299 - "stand-in: no field owners"'})
+        if request.action == kmock.action.CREATE:
+            request.data["metadata"].setdefault("uid", str(uuid.uuid4()))
         return await super()._handle(request)
 
     async def _apply(self, request: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from cia.errors import OperationError
 from cia.settings import Settings, load_settings
 from cluster.apply import deletion
-from cluster.apply.deletion import deletable, delete, spared
+from cluster.apply.deletion import deletable, delete
 from cluster.apply.ownership import owned, prunable
 from cluster.apply.planning import MADE_HERE
 from cluster.apply.server import Server
@@ -104,15 +104,17 @@ QDRANT = made("StatefulSet", "qdrant", "apps/v1", part="qdrant", spec={"volumeCl
 def test_a_deletion_goes_backwards_and_spares_what_holds_data(
     cluster: Cluster, server: Server, settings: Settings, installed: None
 ) -> None:
-    going = deletable(server, settings, [QDRANT])
+    going, staying = deletable(server, settings, [QDRANT])
     assert names(going) == ["vllm", "role-ish"]
-    assert sorted(names(spared(server, settings, going))) == sorted([NAMESPACE, "home", "code-assistant"])
+    assert sorted(names(staying)) == sorted([NAMESPACE, "home", "code-assistant", "data-qdrant-0"])
 
 
 def test_with_volumes_goes_all_that_was_made_here_the_namespace_last(
     cluster: Cluster, server: Server, settings: Settings, installed: None
 ) -> None:
-    going = names(deletable(server, settings, [QDRANT], volumes=True))
+    everything, staying = deletable(server, settings, [QDRANT], volumes=True)
+    going = names(everything)
+    assert staying == []
     assert going[:2] == ["vllm", "role-ish"]
     assert sorted(going[2:-1]) == ["code-assistant", "data-qdrant-0", "home"]
     assert going[-1] == NAMESPACE
@@ -120,7 +122,9 @@ def test_with_volumes_goes_all_that_was_made_here_the_namespace_last(
 
 def test_a_namespace_that_was_there_before_stays(cluster: Cluster, server: Server, settings: Settings, installed: None) -> None:
     cluster.change("v1/namespaces", None, NAMESPACE, lambda live: live["metadata"].pop("annotations"))
-    assert "Namespace" not in [live["kind"] for live in deletable(server, settings, [], volumes=True)]
+    going, staying = deletable(server, settings, [], volumes=True)
+    assert "Namespace" not in [live["kind"] for live in going]
+    assert names(staying) == [NAMESPACE]
 
 
 def test_a_deletion_takes_exactly_what_was_listed_and_waits_until_it_is_gone(cluster: Cluster, server: Server) -> None:
