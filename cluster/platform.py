@@ -9,6 +9,7 @@ from cia.settings import Settings
 from cluster import access, configuration, index_schedule, namespace, volumes
 from cluster.langfuse import objects as langfuse
 from cluster.mlflow import objects as mlflow
+from cluster.monitoring import objects as monitoring
 from cluster.network import policies as network
 from cluster.part import NAMESPACE_LABEL, PART_LABEL, Object, Part
 from cluster.qdrant import objects as qdrant
@@ -30,6 +31,7 @@ PARTS: tuple[Part, ...] = (
     Part("inference-services", "vLLM behind KServe, and its weights", inference_services.cluster_objects),
     Part("rag-server", "what people ask, with its database, its scaling and the way to it", rag_server.cluster_objects),
     Part("index-schedule", "the index kept up to date", index_schedule.cluster_objects),
+    Part("monitoring", "what Prometheus watches, alerts on and Grafana draws", monitoring.cluster_objects),
 )
 
 

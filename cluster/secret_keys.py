@@ -57,4 +57,5 @@ SECRET_KEYS: tuple[SecretKey, ...] = (
     SecretKey("langfuse-public-key", True, "langfuse", "names the project that traces go to", form="pk-lf"),
     SecretKey("langfuse-secret-key", True, "langfuse", "sends traces and reads them", form="sk-lf"),
     SecretKey("langfuse-admin-password", True, "langfuse", "Langfuse's first user"),
+    SecretKey("alert-webhook-url", False, "monitoring", "where alerts are posted to, where that is set", optional=True),
 )

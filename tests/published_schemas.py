@@ -88,6 +88,11 @@ def _published(definition: Path, part: tuple[str, ...]) -> tuple[dict[str, Any],
 def closed(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with unknown fields forbidden, which Kubernetes would drop without a word."""
     schema = {key: closed(value) if isinstance(value, dict) else value for key, value in schema.items()}
+    if str(schema.get("pattern")).startswith("^(?i)"):
+        del schema["pattern"]  # Go's way of writing it, which is none of JSON Schema's
+    if isinstance(schema.get("pattern"), str):
+        # "In any case" is a word of Go's; without it the few patterns that have it are stricter.
+        schema["pattern"] = schema["pattern"].replace("(?i)", "")
     described = schema.get("properties")
     if schema.get("type") == "object" and described and schema.get("x-kubernetes-preserve-unknown-fields") is None:
         schema.setdefault("additionalProperties", False)

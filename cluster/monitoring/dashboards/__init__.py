@@ -1,0 +1,1 @@
+"""Grafana's dashboards, a file each, built with the Grafana Foundation SDK."""
