@@ -18,6 +18,9 @@ IN_CLUSTER = "in-cluster"
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 60.0
 
+SIDE_BY_SIDE = 32
+"""Connections that are kept open: watches, and the doctor's questions."""
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -39,6 +42,7 @@ def connect(context: str | None = None) -> Connection:
     from kubernetes import client
 
     name, configuration = _configuration(context)
+    configuration.connection_pool_maxsize = SIDE_BY_SIDE
     configuration.retries = False  # what is worth sending again is decided by who sends it
     if not configuration.verify_ssl:  # the kubeconfig says so; once is enough
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
