@@ -10,6 +10,7 @@ from typing import Any
 
 from cia.errors import UnavailableError
 from cia.settings import Settings
+from inference_services.api_client import api_client
 
 STOP = "serving.kserve.io/stop"
 PAUSED_BY = "code-assistant/paused-by"
@@ -56,12 +57,11 @@ def paused_for(settings: Settings) -> str | None:
 
 def _annotate(settings: Settings, change: Any) -> dict[str, str]:
     """Write what ``change`` makes of the annotations, None for nothing, and return them as they then are."""
-    from kubernetes import client, config
+    from kubernetes import client
 
     where = {**KIND, "namespace": settings.cluster.namespace, "name": SERVICE}
     try:
-        config.load_config()
-        api = client.CustomObjectsApi()
+        api = client.CustomObjectsApi(api_client())
         for _ in range(TRIES):
             metadata = api.get_namespaced_custom_object(**where)["metadata"]
             annotations: dict[str, str] = metadata.get("annotations", {})
@@ -81,7 +81,7 @@ def _annotate(settings: Settings, change: Any) -> dict[str, str]:
         if error.status == 404:
             return {}
         raise UnavailableError(_refusal(settings, f"{error.status} {error.reason}")) from error
-    except Exception as error:  # no kubeconfig, no server: the client raises its own and urllib3's
+    except Exception as error:  # no kubeconfig, no server: ours, and urllib3's
         raise UnavailableError(_refusal(settings, " ".join(str(error).split())[:200])) from error
     raise UnavailableError(_refusal(settings, f"it was changed {TRIES} times meanwhile"))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cia.errors import UnavailableError
+from inference_services.api_client import api_client
 
 OF_SERVICE = "serving.kserve.io/inferenceservice"
 """The label that KServe puts on the pods of a service, in every deployment mode."""
@@ -18,17 +19,12 @@ def replica_counter(namespace: str, inference_service: str, context: str | None 
     ``context`` is one of the kubeconfig's; None: its current one, or the cluster that this runs in. Raises UnavailableError
     when there is neither.
     """
-    from kubernetes import client, config
-    from kubernetes.config import ConfigException
+    from kubernetes import client
 
     try:
-        config.load_kube_config(context=context)
-    except ConfigException as error:
-        try:
-            config.load_incluster_config()
-        except ConfigException:
-            raise UnavailableError(f"no cluster to count replicas in ({error}); leave out --inference-service") from None
-    core = client.CoreV1Api()
+        core = client.CoreV1Api(api_client(context))
+    except UnavailableError as error:
+        raise UnavailableError(f"no cluster to count replicas in: {error}; leave out --inference-service") from None
 
     def count() -> int | None:
         try:
