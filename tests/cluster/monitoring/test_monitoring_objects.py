@@ -10,6 +10,7 @@ from tests.cluster.network.reachability import Pod, reaches
 from tests.cluster.rendered import objects_of, pods_of, settings_of
 
 CONFIG_MAP_BYTES = 1024**2
+WITH_METRICS = {"Deployment", "StatefulSet", "InferenceService"}
 
 
 def built(**variables: str) -> list[Object]:
@@ -68,9 +69,6 @@ def test_prometheus_reaches_what_it_asks_and_its_neighbours_do_not() -> None:
         assert not reaches(policies, grafana, target, ports[port]), name
     (database,) = (pod for pod in pods_of(objects) if pod.name == "rag-server-postgres")
     assert not reaches(policies, prometheus, Pod("database", database.namespace, database.labels, {"postgres": 5432}), 5432)
-
-
-WITH_METRICS = {"Deployment", "StatefulSet", "InferenceService"}
 
 
 def test_grafana_finds_the_dashboards_and_they_fit_into_their_config_maps() -> None:
