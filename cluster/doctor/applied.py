@@ -9,6 +9,7 @@ from cluster.apply.readiness import lack
 from cluster.apply.server import Server
 from cluster.doctor.examination import Examination
 from cluster.doctor.finding import Finding, broken, ok, skipped, warning
+from cluster.doctor.pauses import is_stopped
 from cluster.doctor.reading import ForbiddenError
 from cluster.doctor.rights import untold
 from cluster.part import NAMESPACE_LABEL, Object
@@ -16,9 +17,6 @@ from inference_services.object_metadata import LABELS
 
 AREA = "applied"
 ENOUGH_NAMED = 4
-
-OF_SHARED_VOLUMES = "PersistentVolumeClaim"
-"""Told by the checks of storage."""
 
 
 def check_applied(examination: Examination) -> Iterator[Finding]:
@@ -43,7 +41,7 @@ def check_applied(examination: Examination) -> Iterator[Finding]:
             yield _of_part(name, open_to_us, present[name])
         for live in present[name]:
             reason = lack(live)
-            if reason is None or live["kind"] == OF_SHARED_VOLUMES:
+            if reason is None or _is_told_elsewhere(examination, live):
                 continue
             namespace = live["metadata"].get("namespace", examination.namespace)
             if namespace not in surroundings:
@@ -64,6 +62,13 @@ def _of_part(name: str, objects: list[Object], present: list[Object]) -> Finding
     return broken(
         AREA, name, f"{len(missing)} of {len(objects)} objects are not there: {named}", f"cia cluster apply --only {name}"
     )
+
+
+def _is_told_elsewhere(examination: Examination, live: Object) -> bool:
+    """Return whether the checks of storage or of pauses say why it is not ready."""
+    if live["kind"] == "InferenceService":
+        return is_stopped(examination, live["metadata"]["name"])
+    return bool(live["kind"] == "PersistentVolumeClaim")
 
 
 def _not_ready(live: Object, why: str, trouble: str) -> Finding:

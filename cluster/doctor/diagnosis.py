@@ -22,6 +22,7 @@ from cluster.doctor.isolation import check_isolation
 from cluster.doctor.kinds import check_fields, check_kinds
 from cluster.doctor.monitoring import check_monitoring
 from cluster.doctor.neighbours import check_addresses, check_neighbours
+from cluster.doctor.pauses import check_pauses
 from cluster.doctor.pipelines import check_pipelines
 from cluster.doctor.quotas import check_quotas
 from cluster.doctor.reading import ForbiddenError, Reading
@@ -47,6 +48,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("storage", check_claims),
     ("GPU nodes", check_gpu_nodes),
     ("GPU budget", check_gpu_budget),
+    ("GPU budget", check_pauses),
     ("secret", check_secret),
     ("images", check_images),
     ("isolation", check_isolation),

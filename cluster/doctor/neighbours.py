@@ -12,10 +12,12 @@ from urllib.parse import urlsplit
 from cluster.doctor.endpoints import ready_endpoints
 from cluster.doctor.examination import Examination
 from cluster.doctor.finding import Finding, broken, ok, skipped, warning
+from cluster.doctor.pauses import is_stopped
 from cluster.doctor.workloads import Workload
 
 AREA = "neighbours"
 SIDE_BY_SIDE = 8
+PREDICTOR = "-predictor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ def _of_neighbour(examination: Examination, neighbour: Neighbour) -> Finding:
     if reading.get(f"/api/v1/namespaces/{namespace}/services/{name}") is None:
         return skipped(AREA, name, "is not applied yet")
     ready = ready_endpoints(reading, namespace, name)
+    if not ready and name.endswith(PREDICTOR) and is_stopped(examination, name.removesuffix(PREDICTOR)):
+        return skipped(AREA, name, "is stopped, see the GPU budget")
     if not ready:
         return broken(AREA, name, "no pod behind it is ready", look)
     if neighbour.path is None:
@@ -65,7 +69,7 @@ def _neighbours(examination: Examination) -> Iterator[Neighbour]:
     for one in examination.workloads:
         if one.kind == "InferenceService":
             # KServe makes this Service; its port 80 leads to the container's first.
-            yield Neighbour(f"{one.name}-predictor", 80, (_probe(one) or {}).get("path"))
+            yield Neighbour(f"{one.name}{PREDICTOR}", 80, (_probe(one) or {}).get("path"))
 
 
 def _asked(behind: Workload | None, ports: list[dict[str, Any]]) -> tuple[int, str | None]:

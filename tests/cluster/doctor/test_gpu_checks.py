@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from cluster.doctor.applied import check_applied
 from cluster.doctor.gpu_budget import check_gpu_budget
 from cluster.doctor.gpu_nodes import check_gpu_nodes
+from cluster.doctor.pauses import check_pauses
+from inference_services.object_metadata import LABELS as OURS
 from tests.cluster.doctor.conftest import Ask
 from tests.cluster.stand_in_cluster import StandInCluster
 
@@ -123,6 +126,22 @@ def test_a_training_takes_the_place_of_the_main_model_but_of_no_other(cluster: S
 def test_parts_that_are_not_selected_take_their_slices_too(cluster: StandInCluster, ask: Ask) -> None:
     node(cluster)
     assert "embeddings 1 of 5" in ask(check_gpu_budget, RUNTIME, others=[service("embeddings", 1)])[0].said
+
+
+def test_a_model_that_is_still_paused_for_a_training_that_has_ended_is_told(cluster: StandInCluster, ask: Ask) -> None:
+    stopped = {"serving.kserve.io/stop": "true"}
+    cluster.add("InferenceService", "code-assistant", "code-assistant", annotations=stopped, labels=OURS)
+    assert ask(check_pauses, service("code-assistant", 5))[0].said.endswith("which somebody has set")
+    stopped["code-assistant/paused-by"] = "tune-1"
+    cluster.add("TrainJob", "tune-1", "code-assistant", status={"conditions": [{"type": "Complete", "status": "False"}]})
+    assert ask(check_pauses, service("code-assistant", 5))[0].state == "ok"
+    assert {finding.state for finding in ask(check_applied, service("code-assistant", 5))} == {"ok"}
+    cluster.add("TrainJob", "tune-1", "code-assistant", status={"conditions": [{"type": "Failed", "status": "True"}]})
+    (told,) = ask(check_pauses, service("code-assistant", 5))
+    assert told.state == "broken"
+    assert told.fix.endswith("code-assistant serving.kserve.io/stop- code-assistant/paused-by-")
+    cluster.remove("TrainJob", "tune-1", "code-assistant")
+    assert ask(check_pauses, service("code-assistant", 5))[0].state == "broken"
 
 
 def test_slices_that_others_hold_are_not_ours(cluster: StandInCluster, ask: Ask) -> None:

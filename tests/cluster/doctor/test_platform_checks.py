@@ -158,6 +158,11 @@ def test_monitors_that_no_prometheus_selects_are_told(cluster: StandInCluster, a
     assert ask(check_monitoring, monitor)[0].state == "warning"
 
 
+def test_no_selector_selects_nothing_and_an_empty_one_everything() -> None:
+    assert not matches(None, {"a": "1"})
+    assert matches({}, {"a": "1"})
+
+
 @pytest.mark.parametrize(
     ("expression", "holds"),
     [
