@@ -9,20 +9,24 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from qdrant_client import QdrantClient
 
 from cia.errors import AccessError, BusyError, InputError, OperationError, UnavailableError
 from cia.retrieval.store_server import ServerStore
-from cia.settings import Settings
+from cia.settings import Settings, load_settings
 from cluster.qdrant import node as node_module
+from cluster.qdrant import restore as restore_module
 from cluster.qdrant import saved as saved_module
 from cluster.qdrant import snapshot as snapshot_module
 from cluster.qdrant.node import QdrantNode
+from cluster.qdrant.objects import FOLDER, cluster_objects, node_urls, restore_job
 from cluster.qdrant.restore import restore
 from cluster.qdrant.saved import keep_newest, saved_snapshots
 from cluster.qdrant.snapshot import catalog, take
+from inference_services.cluster_objects import as_kubernetes_reads_it
 from tests.cluster.qdrant.stand_in_qdrant import StandInQdrant
 
 KEY = "made-up-for-this-test"
@@ -191,3 +195,31 @@ def test_a_wrong_key_and_a_server_that_is_away_are_one_sentence(
         take(settings, [QdrantNode(server.url, settings)], tmp_path)
     with pytest.raises(UnavailableError, match="does not answer at http://127"):
         take(settings, [QdrantNode("http://127.0.0.1:9", settings)], tmp_path)
+
+
+def test_the_commands_that_kubernetes_runs_save_and_restore(
+    server: StandInQdrant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load_settings("cluster", {})
+    schedule = next(built for built in cluster_objects(settings) if built["kind"] == "CronJob")["spec"]["jobTemplate"]
+    by_hand = as_kubernetes_reads_it(restore_job(settings))
+    (saving, restoring) = (made["spec"]["template"]["spec"]["containers"][0] for made in (schedule, by_hand))
+
+    def here(program: dict[str, Any]) -> list[str]:
+        instead = {FOLDER: str(tmp_path), node_urls(settings)[0]: server.url}
+        return [instead.get(argument, argument) for argument in program["args"]]
+
+    assert snapshot_module.main(here(saving)) == 0
+    (saved,) = saved_snapshots(tmp_path)
+    assert capsys.readouterr().out == f"saved {saved.name}: 2 files, {saved.bytes:,} bytes\n"
+    server.collections["code_chunks-MiniLM"] = b"damaged"
+    assert restore_module.main(here(restoring)) == 0
+    assert server.collections == INDEX
+    assert capsys.readouterr().out.endswith(f"restored {saved.name}\n")
+    monkeypatch.setenv("QDRANT_API_KEY", "wrong")
+    assert snapshot_module.main(here(saving)) == 2
+    assert capsys.readouterr().err.startswith("error: Qdrant at")
+    assert [program["command"] for program in (saving, restoring)] == [
+        ["python", "-m", "cluster.qdrant.snapshot"],
+        ["python", "-m", "cluster.qdrant.restore"],
+    ]
