@@ -104,7 +104,10 @@ class RagServerClusterSettings(Section):
 class IndexScheduleSettings(Section):
     """`cia index` on corpus.sources, again and again."""
 
-    schedule: str | None = Field(default="17 3 * * *", description="When (cron's five fields, UTC); null: never.")
+    schedule: str | None = Field(
+        default="17 3 * * *",
+        description="When (cron's five fields, UTC); null: never, or where a recurring run of the pipeline does it.",
+    )
     compute: Compute = Compute(cpu="1", cpu_limit="4", memory="4Gi")
     timeout_seconds: int = Field(default=4 * 3600, gt=0, description="A run that takes longer is ended.")
 
