@@ -82,17 +82,21 @@ def identity(built: Object) -> tuple[str, str, str | None, str]:
 def _of_kind(server: Server, settings: Settings, api_version: str, kind: str, abroad: list[str]) -> list[Object]:
     mine = ",".join(f"{key}={value}" for key, value in LABELS.items()) + f",{PART_LABEL}"
     outside = f"{mine},{NAMESPACE_LABEL}={settings.cluster.namespace}"
-    if server.is_namespaced(api_version, kind):
-        asked: list[tuple[str | None, str]] = [
-            (settings.cluster.namespace, mine),
-            *((namespace, outside) for namespace in abroad),
-        ]
-    else:
-        asked = [(None, outside)]
     try:
-        listed = [live for namespace, selector in asked for live in server.objects(api_version, kind, namespace, selector)]
+        if server.is_namespaced(api_version, kind):
+            listed = server.objects(api_version, kind, settings.cluster.namespace, mine)
+            listed += _in_other_namespaces(server, api_version, kind, outside, abroad)
+        else:
+            listed = server.objects(api_version, kind, None, outside)
     except AccessError as error:
         server.warnings.append(f"what is left of {kind} is not seen: {error}")
         return []
     # KServe hands an InferenceService's labels on to what it makes of it; that goes when its owner goes.
     return [live for live in listed if not live["metadata"].get("ownerReferences")]
+
+
+def _in_other_namespaces(server: Server, api_version: str, kind: str, selector: str, abroad: list[str]) -> list[Object]:
+    try:
+        return server.objects(api_version, kind, None, selector)
+    except AccessError:  # not all namespaces may be looked through: those that are written to now
+        return [live for namespace in abroad for live in server.objects(api_version, kind, namespace, selector)]

@@ -53,6 +53,8 @@ class Surroundings:
 
     def _of_pod(self, pod: Object) -> str:
         name, status = pod["metadata"]["name"], pod.get("status") or {}
+        if "deletionTimestamp" in pod["metadata"]:
+            return f"{name}: is ending"
         if status.get("phase") == "Succeeded" or conditions(pod).get("Ready", {}).get("status") == "True":
             return ""
         scheduled = conditions(pod).get("PodScheduled", {})

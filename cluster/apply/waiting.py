@@ -45,7 +45,10 @@ def wait(
     for watch in watched.values():
         watch.start()
     try:
-        return _until_ready(server, waited, watched, changed, time.monotonic() + seconds, show)
+        began = time.monotonic()
+        for watch in watched.values():
+            watch.listed.wait(max(0.0, began + LOOK_SECONDS - time.monotonic()))
+        return _until_ready(server, waited, watched, changed, began + seconds, show)
     finally:
         for watch in watched.values():
             watch.stop()

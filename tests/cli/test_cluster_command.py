@@ -141,6 +141,16 @@ def test_a_deletion_spares_volumes_unless_told(cluster: Cluster, capsys: pytest.
     assert cluster.get("v1/configmaps", NAMESPACE, "theirs")
 
 
+def test_the_doctors_findings_come_with_fixes_and_exit_code_1(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = cia(capsys, "doctor", "--only", "volumes")
+    assert code == 1
+    assert any(line.startswith("  !! ") for line in out.splitlines())
+    assert any(line.startswith("       fix: ") for line in out.splitlines())
+    code, found = document(capsys, "doctor", "--only", "volumes")
+    assert code == 1
+    assert all(finding["fix"] for finding in found["findings"] if finding["state"] == "broken")
+
+
 def test_rendering_needs_no_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     code, out, _ = cia(capsys, "render", "-o", str(tmp_path / "out"), "--only", "volumes")

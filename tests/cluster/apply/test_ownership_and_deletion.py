@@ -74,6 +74,17 @@ def test_pruning_some_parts_leaves_the_others_alone(cluster: Cluster, server: Se
     assert names(prunable(owned(server, settings, only=["monitoring"]), [])) == ["old-dashboard"]
 
 
+def test_what_was_once_put_into_another_namespace_is_still_found(cluster: Cluster, server: Server, settings: Settings) -> None:
+    dashboard = made("ConfigMap", "dashboard", part="monitoring")
+    dashboard["metadata"] |= {"namespace": "grafana", "labels": {**dashboard["metadata"]["labels"], NAMESPACE_LABEL: NAMESPACE}}
+    cluster.put("v1/configmaps", dashboard)
+    assert names(owned(server, settings)) == ["dashboard"]
+    cluster.answer("GET", "/api/v1/configmaps", 403, 'User "jane" cannot list resource "configmaps" in API group ""')
+    cluster.put("v1/configmaps", config_map("ours"))
+    assert names(owned(server, settings)) == ["ours"]
+    assert names(owned(server, settings, [dashboard])) == ["ours", "dashboard"]
+
+
 def test_a_kind_that_may_not_be_listed_is_remarked_on(cluster: Cluster, server: Server, settings: Settings) -> None:
     message = 'User "jane" cannot list resource "clusterroles" in API group "rbac.authorization.k8s.io" at the cluster scope'
     cluster.answer("GET", "/clusterroles", 403, message)
