@@ -80,7 +80,7 @@ class QdrantNode:
             )
 
     def published(self, catalog: str) -> dict[str, Any]:
-        """Return what each entry of ``catalog`` says is published, by the entry's id."""
+        """Return the record that each entry of ``catalog`` holds, by the entry's id."""
         found: dict[str, Any] = {}
         asked: dict[str, Any] = {"limit": CATALOG_PAGE, "with_payload": ["record"], "with_vector": False}
         while True:

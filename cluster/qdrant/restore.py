@@ -32,7 +32,7 @@ def restore(nodes: Sequence[QdrantNode], root: Path, name: str = LATEST, progres
         raise InputError(f"{saved.name} was taken of {saved.nodes} nodes, not {len(nodes)}; set cluster.qdrant.replicas to that")
     with exclusive(root / LOCK, "saving or restoring the index"):
         saved.check()
-        # The catalog was saved first and comes last: what it names is there by then.
+        # The catalogs were saved first and come last: what they name is there by then.
         for done, file in enumerate(reversed(saved.files)):
             progress(f"restoring {file.collection}", done, len(saved.files))
             node = nodes[file.node]

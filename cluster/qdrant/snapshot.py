@@ -2,8 +2,8 @@
 
     python -m cluster.qdrant.snapshot --folder /snapshots http://qdrant-0.qdrant-pods:6333
 
-The catalog says which points are published. It is saved first and has to be the same when the last collection is saved, so that
-a snapshot never names points that it does not hold.
+Two catalogs say which points are published and which are prepared. They are saved first and have to be the same when the last
+collection is saved, so that a snapshot never names points that it does not hold.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRIES = 3
 
 
 class _PublishedMeanwhileError(Exception):
-    """The catalog is no longer the one that was saved."""
+    """The catalogs are no longer those that were saved."""
 
 
 def take(settings: Settings, nodes: Sequence[QdrantNode], root: Path) -> SavedSnapshot | None:
@@ -54,27 +54,29 @@ def take(settings: Settings, nodes: Sequence[QdrantNode], root: Path) -> SavedSn
         raise BusyError("repositories were published while the index was saved; try again when no indexing runs")
 
 
-def catalog(settings: Settings) -> str:
-    """Return the collection that says what is published."""
-    return f"{settings.index.collection}-catalog"
+def catalogs(settings: Settings) -> tuple[str, str]:
+    """Return the collections that say what is published, and what is prepared (`cia.retrieval.store_server`)."""
+    return f"{settings.index.collection}-catalog", f"{settings.index.collection}-prepared"
 
 
 def _collections(settings: Settings, node: QdrantNode) -> list[str]:
+    """Return our collections, the catalogs first; none before anything was published."""
     ours = [name for name in node.collections() if name.startswith(f"{settings.index.collection}-")]
-    if catalog(settings) not in ours:
+    if catalogs(settings)[0] not in ours:
         return []
-    return sorted(ours, key=lambda name: (name != catalog(settings), name))
+    return sorted(ours, key=lambda name: (name not in catalogs(settings), name))
 
 
 def _save(settings: Settings, nodes: Sequence[QdrantNode], collections: list[str], root: Path) -> str:
-    published = nodes[0].published(catalog(settings))
-    name = datetime.now(UTC).strftime(NAME)
-    with replace_directory(root / name) as folder:
+    naming = [name for name in collections if name in catalogs(settings)]
+    named = [nodes[0].published(name) for name in naming]
+    folder_name = datetime.now(UTC).strftime(NAME)
+    with replace_directory(root / folder_name) as folder:
         files = [_copy(node, number, collection, folder) for collection in collections for number, node in enumerate(nodes)]
-        if nodes[0].published(catalog(settings)) != published:
+        if [nodes[0].published(name) for name in naming] != named:
             raise _PublishedMeanwhileError
         write_list(folder, len(nodes), nodes[0].version(), files)
-    return name
+    return folder_name
 
 
 def _copy(node: QdrantNode, number: int, collection: str, folder: Path) -> SavedFile:

@@ -25,12 +25,17 @@ from cluster.qdrant.node import QdrantNode
 from cluster.qdrant.objects import FOLDER, cluster_objects, node_urls, restore_job
 from cluster.qdrant.restore import restore
 from cluster.qdrant.saved import keep_newest, saved_snapshots
-from cluster.qdrant.snapshot import catalog, take
+from cluster.qdrant.snapshot import catalogs, take
 from inference_services.cluster_objects import as_kubernetes_reads_it
 from tests.cluster.qdrant.stand_in_qdrant import StandInQdrant
 
 KEY = "made-up-for-this-test"
-INDEX = {"code_chunks-MiniLM": b"points" * 20_000, "code_chunks-catalog": b"catalog", "somebody-elses": b"theirs"}
+INDEX = {
+    "code_chunks-MiniLM": b"points" * 20_000,
+    "code_chunks-catalog": b"catalog",
+    "code_chunks-prepared": b"prepared",
+    "somebody-elses": b"theirs",
+}
 
 
 @pytest.fixture
@@ -49,19 +54,21 @@ def node(server: StandInQdrant, settings: Settings) -> QdrantNode:
 def test_the_index_comes_back_as_it_was(server: StandInQdrant, node: QdrantNode, settings: Settings, tmp_path: Path) -> None:
     saved = take(settings, [node], tmp_path)
     assert saved
-    assert [file.collection for file in saved.files] == ["code_chunks-catalog", "code_chunks-MiniLM"]
-    server.collections = {"code_chunks-catalog": b"later", "code_chunks-MiniLM": b"damaged", "somebody-elses": b"later"}
+    assert [file.collection for file in saved.files] == ["code_chunks-catalog", "code_chunks-prepared", "code_chunks-MiniLM"]
+    server.collections = dict.fromkeys(INDEX, b"later")
     assert restore([node], tmp_path).name == saved.name
     assert server.collections == {**INDEX, "somebody-elses": b"later"}
     uploads = [asked for asked in server.asked if "/upload" in asked]
     assert "code_chunks-MiniLM" in uploads[0]
-    assert "code_chunks-catalog" in uploads[1]
+    assert "code_chunks-catalog" in uploads[-1]
     # Neither what was taken nor what was sent stays on the server's disk.
     assert not any(server.snapshots.values())
 
 
 def test_each_node_of_a_cluster_gets_its_own_part_back(server: StandInQdrant, settings: Settings, tmp_path: Path) -> None:
-    other = StandInQdrant(KEY, {"code_chunks-MiniLM": b"the other shard", "code_chunks-catalog": b"the other half"})
+    other = StandInQdrant(
+        KEY, {"code_chunks-MiniLM": b"the other shard", "code_chunks-catalog": b"", "code_chunks-prepared": b""}
+    )
     nodes = [QdrantNode(url, settings) for url in (server.url, other.url)]
     assert take(settings, nodes, tmp_path)
     server.collections["code_chunks-MiniLM"] = other.collections["code_chunks-MiniLM"] = b""
@@ -73,12 +80,12 @@ def test_each_node_of_a_cluster_gets_its_own_part_back(server: StandInQdrant, se
     other.close()
 
 
-def test_the_catalog_is_the_one_that_the_store_reads(settings: Settings) -> None:
+def test_the_catalogs_are_those_that_the_store_reads(settings: Settings) -> None:
     client = QdrantClient(":memory:")
     store = ServerStore(settings, client)
     with store.writing("httpx"), store.writer("httpx", None, "static-1", 2):
         pass
-    assert catalog(settings) in {collection.name for collection in client.get_collections().collections}
+    assert set(catalogs(settings)) <= {collection.name for collection in client.get_collections().collections}
 
 
 def test_what_was_published_meanwhile_is_saved_again(
@@ -211,7 +218,7 @@ def test_the_commands_that_kubernetes_runs_save_and_restore(
 
     assert snapshot_module.main(here(saving)) == 0
     (saved,) = saved_snapshots(tmp_path)
-    assert capsys.readouterr().out == f"saved {saved.name}: 2 files, {saved.bytes:,} bytes\n"
+    assert capsys.readouterr().out == f"saved {saved.name}: 3 files, {saved.bytes:,} bytes\n"
     server.collections["code_chunks-MiniLM"] = b"damaged"
     assert restore_module.main(here(restoring)) == 0
     assert server.collections == INDEX
