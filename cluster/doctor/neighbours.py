@@ -40,7 +40,7 @@ def _of_neighbour(examination: Examination, neighbour: Neighbour) -> Finding:
     reading, namespace, name = examination.reading, examination.namespace, neighbour.service
     look = f"kubectl -n {namespace} get pods,endpointslices; kubectl -n {namespace} describe service {name}"
     if reading.get(f"/api/v1/namespaces/{namespace}/services/{name}") is None:
-        return skipped(AREA, name, "is not applied yet")
+        return skipped(AREA, name, "there is no such Service yet")
     ready = ready_endpoints(reading, namespace, name)
     if not ready and name.endswith(PREDICTOR) and is_stopped(examination, name.removesuffix(PREDICTOR)):
         return skipped(AREA, name, "is stopped, see the GPU budget")
