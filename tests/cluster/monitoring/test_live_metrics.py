@@ -111,7 +111,8 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, on_a_cluster: Settings)
         configuration = {"global": often, "scrape_configs": jobs, "rule_files": [str(rules)]}
         client = running.enter_context(running_prometheus(folder, configuration))
         prometheus = Prometheus(client)
-        for looks in (3, 6):  # a counter that has just begun has not grown yet
+        wait_for_version_in_production(server)
+        for looks in (2, 4):  # a counter that has just begun has not grown yet
             use(server)
             prometheus.wait_for_looks(looks)
         yield prometheus
@@ -129,6 +130,13 @@ def lantern(folder: Any, base_url: str) -> Settings:
     registry.register(make_adapter(folder / "adapter", base), {"faithfulness": 0.9}, Decision(True, "promoted"), base)
     registry.promote(1)
     return settings
+
+
+def wait_for_version_in_production(server: str) -> None:
+    deadline = time.monotonic() + 60
+    while httpx.get(f"{server}/model/info", headers=AS_ADMIN).json()["adapter"] is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def use(server: str) -> None:
