@@ -438,6 +438,9 @@ class PipelineSettings(Section):
 
     engine: Literal["local", "kubeflow"] = Field(default="local", description="Where `cia pipeline run` runs.")
     host: str | None = Field(default=None, description="Address of the KFP API for `cia pipeline submit`.")
+    server_url: str | None = Field(
+        default=None, description="RAG server that a promotion waits for: it follows Production; null: vLLM itself is told."
+    )
     token_variable: str = Field(default="KFP_TOKEN", description="Variable with a bearer token for it, if it wants one.")
     image: str = Field(default="code-assistant-pipeline:0.1.0", description="The image every component runs in.")
     service_account: str = Field(default="code-assistant-pipeline", pattern=NAME, description="Account that its runs have.")

@@ -56,13 +56,13 @@ STEPS = Pods("pipeline-steps", {**OURS, "pipelines.kubeflow.org/v2_component": "
 """Our steps: Kubeflow Pipelines puts the second label on all of its pods, and the pipelines put the first on theirs."""
 
 REFRESH_SERVING = pods("refresh-serving")
-"""The step that has the running vLLM load what was promoted, and the only pod beside the server that reaches it."""
+"""The step that waits until the server answers with what was promoted. Nobody but the server reaches the model itself."""
 
 FETCHING = Pods("reaches-outside", {**OURS, "code-assistant/reaches": "outside"})
 """What fetches code or weights: the first step, the schedule of the index, the jobs that fill a volume with models."""
 
 
-def flows() -> Iterator[Flow]:
+def flows(settings: Settings) -> Iterator[Flow]:
     """Yield who connects to whom among the platform's own pods."""
     rag, mlflow, qdrant = pods(RAG_SERVER), pods("mlflow"), pods("qdrant")
     model, embeddings, langfuse = pods(MODEL), pods(EMBEDDINGS), pods("langfuse-web")
@@ -75,7 +75,7 @@ def flows() -> Iterator[Flow]:
     for reader in (rag, STEPS, pods(INDEX)):
         yield Flow(reader, qdrant, (QDRANT,))
         yield Flow(reader, embeddings, (VLLM,))
-    yield Flow(REFRESH_SERVING, model, (VLLM,))
+    yield Flow(REFRESH_SERVING, rag, (settings.rag.port,))
     # Adapters: a training logs its own, vLLM fetches the one that a request names.
     yield Flow(pods(TRAINING), mlflow, (MLFLOW,))
     yield Flow(model, mlflow, (MLFLOW,))

@@ -63,7 +63,7 @@ def cluster_objects(settings: Settings) -> list[Object]:
     def rules(pods: Pods) -> Rules:
         return opened.setdefault(pods, Rules())
 
-    for flow in table.flows():
+    for flow in table.flows(settings):
         rules(flow.source).asks([_pods(flow.target)], flow.ports)
         rules(flow.target).asked_by([_pods(flow.source)], flow.ports)
     network = settings.cluster.network

@@ -26,7 +26,7 @@ ALLOWED: dict[str, dict[str, set[int]]] = {
     "train-step": {"embeddings": {8080}, "qdrant": {6333}, "mlflow": {5000}, "langfuse-web": {3000}},
     "fetch-corpus": {"embeddings": {8080}, "qdrant": {6333}, "mlflow": {5000}, "langfuse-web": {3000}},
     "refresh-serving": {
-        "code-assistant": {8080},
+        "rag-server": {8080},
         "embeddings": {8080},
         "qdrant": {6333},
         "mlflow": {5000},
@@ -185,6 +185,13 @@ def test_prometheus_alone_reads_metrics(everything: dict[str, Pod], applied: lis
     assert asked == {"rag-server", "qdrant", "code-assistant", "embeddings", "gpu-exporter"}
     grafana = Pod("grafana", namespace="monitoring", labels={"app.kubernetes.io/name": "grafana"})
     assert not any(reaches(applied, grafana, pod, port) for pod in everything.values() for port in pod.ports.values())
+
+
+def test_nobody_but_the_server_and_prometheus_reaches_the_model(
+    everything: dict[str, Pod], applied: list[dict[str, Any]]
+) -> None:
+    model = everything["code-assistant"]
+    assert [pod.name for pod in everything.values() if reaches(applied, pod, model, 8080)] == ["rag-server"]
 
 
 def test_pods_of_others_in_the_same_namespace_are_kept_out_and_left_alone(
