@@ -56,7 +56,8 @@ def _of_controller(controller: Controller, found: list[Object]) -> Finding:
         return state(AREA, controller.name, said, fix)
     for one in found:
         if (one.get("status") or {}).get("readyReplicas"):
-            return ok(AREA, controller.name, f"runs as {one['metadata']['name']} in {one['metadata']['namespace']}")
+            image = one["spec"]["template"]["spec"]["containers"][0]["image"].rpartition("/")[2]
+            return ok(AREA, controller.name, f"runs as {one['metadata']['name']} in {one['metadata']['namespace']} ({image})")
     name, namespace = found[0]["metadata"]["name"], found[0]["metadata"]["namespace"]
     return broken(
         AREA,

@@ -22,6 +22,7 @@ from cluster.doctor.isolation import check_isolation
 from cluster.doctor.kinds import check_fields, check_kinds
 from cluster.doctor.monitoring import check_monitoring
 from cluster.doctor.neighbours import check_addresses, check_neighbours
+from cluster.doctor.openings import check_openings
 from cluster.doctor.pauses import check_pauses
 from cluster.doctor.pipelines import check_pipelines
 from cluster.doctor.quotas import check_quotas
@@ -52,6 +53,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("secret", check_secret),
     ("images", check_images),
     ("isolation", check_isolation),
+    ("isolation", check_openings),
     ("add-ons", check_autoscaling),
     ("add-ons", check_ingress),
     ("add-ons", check_model_cache),

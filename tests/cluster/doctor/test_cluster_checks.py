@@ -9,6 +9,7 @@ from cluster.doctor.addons import check_autoscaling, check_ingress, check_model_
 from cluster.doctor.controllers import check_controllers, check_webhooks
 from cluster.doctor.isolation import check_isolation
 from cluster.doctor.kinds import check_fields, check_kinds
+from cluster.doctor.openings import check_openings
 from cluster.doctor.quotas import check_quotas
 from cluster.doctor.rights import check_rights
 from cluster.doctor.server import check_server
@@ -96,8 +97,9 @@ def test_a_controller_that_is_not_there_or_not_ready_is_told(cluster: StandInClu
     assert (absent.state, absent.subject, absent.fix) == ("broken", "KServe's controller", "install KServe with its controller")
     cluster.add("Deployment", "kserve-controller-manager", "kserve", status={"replicas": 1})
     assert ask(check_controllers, service())[0].said == "no pod of kserve-controller-manager in kserve is ready"
-    cluster.add("Deployment", "kserve-controller-manager", "kserve", status={"readyReplicas": 1})
-    assert ask(check_controllers, service())[0].said == "runs as kserve-controller-manager in kserve"
+    spec = {"template": {"spec": {"containers": [{"image": "registry.internal/kserve-controller:v0.21.0"}]}}}
+    cluster.add("Deployment", "kserve-controller-manager", "kserve", spec=spec, status={"readyReplicas": 1})
+    assert ask(check_controllers, service())[0].said == "runs as kserve-controller-manager in kserve (kserve-controller:v0.21.0)"
 
 
 def test_a_webhook_with_nothing_behind_it_stands_in_the_way(cluster: StandInCluster, ask: Ask) -> None:
@@ -216,6 +218,29 @@ def test_policies_that_nobody_is_known_to_enforce_are_a_warning(cluster: StandIn
     assert "when told to" in ask(check_isolation, POLICY)[0].said
     cluster.add("DaemonSet", "calico-node", "kube-system")
     assert ask(check_isolation, POLICY)[0].said == "calico-node enforces them"
+
+
+def test_an_api_server_that_our_policies_close_is_told(cluster: StandInCluster, ask: Ask) -> None:
+    cluster.add("Pod", "coredns", "kube-system", labels={"k8s-app": "kube-dns"})
+    behind: dict[str, Any] = {"endpoints": [{"addresses": ["203.0.113.7"]}], "ports": [{"port": 6443}]}
+    cluster.add("EndpointSlice", "kubernetes", "default", labels={"kubernetes.io/service-name": "kubernetes"}, **behind)
+    (closed, _) = ask(check_openings, POLICY)
+    assert (closed.state, closed.fix) == ("broken", "add 203.0.113.7/32 to cluster.network.api_server")
+    behind["endpoints"][0]["addresses"] = ["10.0.0.1"]
+    assert {finding.state for finding in ask(check_openings, POLICY)} == {"ok"}
+    behind["ports"][0]["port"] = 16443
+    assert ask(check_openings, POLICY)[0].said == "listens on 16443; our policies open 443 and 6443"
+
+
+def test_a_namespace_that_our_policies_open_and_is_not_there_is_told_with_its_setting(cluster: StandInCluster, ask: Ask) -> None:
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}
+    policy = {**POLICY, "spec": {"ingress": [{"from": [peer]}]}}
+    names, ingress = ask(check_openings, policy)
+    assert (names.state, names.subject) == ("warning", "names")
+    assert (ingress.subject, ingress.state) == ("namespace ingress-nginx", "warning")
+    assert ingress.fix.startswith("set cluster.network.ingress_namespace ")
+    cluster.add("Namespace", "ingress-nginx")
+    assert len(ask(check_openings, policy)) == 1
 
 
 def test_an_ingress_without_its_class_or_certificate_is_told(cluster: StandInCluster, ask: Ask) -> None:
