@@ -18,18 +18,20 @@ DEFINITIONS = {PIPELINE_NAME: define_code_assistant_pipeline, INDEX_PIPELINE_NAM
 
 def compile_pipelines(settings: Settings, directory: Path) -> list[Path]:
     """Write ``<pipeline>.yaml`` for each pipeline into ``directory`` and return their paths."""
-    placement = place_on_kubeflow(settings)
-    packages = []
+    return [compile_pipeline(settings, name, directory) for name in DEFINITIONS]
+
+
+def compile_pipeline(settings: Settings, name: str, directory: Path) -> Path:
+    """Write ``<name>.yaml`` into ``directory`` and return its path."""
     with tempfile.TemporaryDirectory() as staging:
-        for name, define in DEFINITIONS.items():
-            compiled = Path(staging) / f"{name}.yaml"
-            compiler.Compiler().compile(define(settings, placement), str(compiled))
-            target = directory / compiled.name
-            replace_text(target, _in_stable_order(compiled.read_text(encoding="utf-8")))
-            packages.append(target)
-    return packages
+        compiled = Path(staging) / f"{name}.yaml"
+        compiler.Compiler().compile(DEFINITIONS[name](settings, place_on_kubeflow(settings)), str(compiled))
+        target = directory / compiled.name
+        replace_text(target, _in_stable_order(compiled.read_text(encoding="utf-8")))
+    return target
 
 
 def _in_stable_order(package: str) -> str:
     """Return the package with its keys sorted: kfp writes default values in an order that differs from process to process."""
-    return yaml.safe_dump_all(yaml.safe_load_all(package), sort_keys=True, width=120)
+    documents = yaml.load_all(package, Loader=yaml.CSafeLoader)
+    return str(yaml.dump_all(documents, Dumper=yaml.CSafeDumper, sort_keys=True, width=120))

@@ -39,6 +39,8 @@ def place_on_kubeflow(settings: Settings) -> Placement:
         _limit(task, settings, step)
         _furnish(task, settings)
         _label(task, name)
+        if not settings.pipeline.caching:  # to say so at submission reaches the outermost tasks alone
+            task.set_caching_options(enable_caching=False)
         user = settings.inference_services.user
         kubernetes.set_security_context(task, run_as_user=user, run_as_group=user, run_as_non_root=True)
         return task.set_retry(num_retries=settings.pipeline.retries, backoff_duration="30s", backoff_factor=2.0)

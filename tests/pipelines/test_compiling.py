@@ -75,6 +75,12 @@ def test_costly_steps_are_cached_and_steps_that_look_outside_are_not(package: Pa
     assert not {"fetch-corpus", "prepare-index", "index-code", "register-model", "report-run"} & cached
 
 
+def test_without_caching_every_step_is_done_anew(settings: Settings, tmp_path: Path) -> None:
+    pipeline = settings.pipeline.model_copy(update={"caching": False})
+    package = compile_pipelines(settings.model_copy(update={"pipeline": pipeline}), tmp_path)[0]
+    assert "enableCache: true" not in package.read_text()
+
+
 def test_a_pod_reads_the_settings_is_known_to_the_network_and_is_not_root(package: Package) -> None:
     spec, pods = package
     for name, pod in pods.items():
