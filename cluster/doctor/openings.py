@@ -54,8 +54,9 @@ def _to_names(examination: Examination) -> Iterator[Finding]:
 def _to_namespaces(examination: Examination) -> Iterator[Finding]:
     for namespace in sorted(set(_namespaces(examination.of_kind("NetworkPolicy"))) - {"kube-system", examination.namespace}):
         if examination.reading.get(f"/api/v1/namespaces/{namespace}") is None:
-            fix = f"set {_setting(examination, namespace)} to the namespace that it is in"
-            yield warning(AREA, f"namespace {namespace}", "our policies open a way to it or from it, and it is not there", fix)
+            setting = _setting(examination, namespace)
+            said = f"is not there, and {setting} opens a way to it or from it"
+            yield warning(AREA, f"namespace {namespace}", said, f"set {setting} to where they are")
 
 
 def _namespaces(value: Any) -> Iterator[str]:

@@ -17,9 +17,11 @@ from tests.cluster.stand_in_cluster import StandInCluster, served
 def test_an_empty_cluster_gives_a_line_with_a_fix_for_everything_that_it_lacks(
     cluster: StandInCluster, settings: Settings
 ) -> None:
-    found = diagnose(settings, cluster.serve(), ["runtimes", "inference-services"])
+    found = diagnose(settings, cluster.serve())
     assert found[0].state == "ok"
-    assert {"kinds", "controllers", "storage", "GPU nodes"} <= {one.area for one in found if one.state == "broken"}
+    assert {"kinds", "controllers", "storage", "GPU nodes", "add-ons", "pipelines"} <= {
+        one.area for one in found if one.state == "broken"
+    }
     assert all(one.fix for one in found if one.state in ("broken", "warning"))
     assert not [one for one in found if one.subject == "this check"], "a check failed"
 
