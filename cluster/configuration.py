@@ -10,9 +10,9 @@ import yaml
 from cia.cluster_settings import PARAMS_FOLDER
 from cia.settings import Settings
 from cluster.part import Object
-from cluster.pod import literal, mount
+from cluster.pod import config_files, literal, mount
+from cluster.workload import config_map
 from inference_services.cluster_objects import as_kubernetes_reads_it
-from inference_services.object_metadata import metadata
 
 if TYPE_CHECKING:
     from kubernetes.client import V1EnvVar, V1Volume, V1VolumeMount
@@ -24,22 +24,14 @@ DIGEST = "code-assistant/params"
 
 def cluster_objects(settings: Settings) -> list[Object]:
     """Return the ConfigMap with the effective settings: defaults, files, overlay and variables in one."""
-    from kubernetes import client
-
     # The overlay is in the settings already. Pods look for one because their profile is cluster.
     files = {"params.yaml": _effective(settings), "params.cluster.yaml": "{}\n"}
-    built = client.V1ConfigMap(
-        api_version="v1", kind="ConfigMap", metadata=metadata(settings, settings.cluster.params), data=files
-    )
-    return [as_kubernetes_reads_it(built)]
+    return [as_kubernetes_reads_it(config_map(settings, settings.cluster.params, files))]
 
 
 def params_volume(settings: Settings) -> V1Volume:
     """Return the volume that `params_mount` mounts."""
-    from kubernetes import client
-
-    source = client.V1ConfigMapVolumeSource(name=settings.cluster.params)
-    return client.V1Volume(name=VOLUME, config_map=source)
+    return config_files(VOLUME, settings.cluster.params)
 
 
 def params_mount() -> V1VolumeMount:

@@ -77,6 +77,7 @@ def predictor_fields(settings: Settings, pod: VllmPod, *, knative: bool = False)
         "containers": [_container(settings, pod, drains=not knative)],
         "volumes": _volumes(settings, pod),
         "node_selector": dict(settings.training.node_selector),
+        "runtime_class_name": settings.cluster.gpu.runtime_class,
         "tolerations": [client.V1Toleration(key=GPU, operator="Exists", effect="NoSchedule")],
         "automount_service_account_token": False,
         # A Service called "vllm" would otherwise set VLLM_PORT in every pod of the namespace.

@@ -48,6 +48,11 @@ def test_a_replica_has_all_slices_of_a_time_sliced_gpu_under_the_plain_name() ->
     assert predictor()["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
 
+def test_a_pod_has_the_runtime_class_of_gpu_pods_where_the_cluster_needs_one() -> None:
+    assert predictor(CLUSTER__GPU__RUNTIME_CLASS="nvidia")["runtimeClassName"] == "nvidia"
+    assert "runtimeClassName" not in predictor()
+
+
 def test_there_is_one_replica_for_each_gpu_and_an_update_needs_no_spare_one() -> None:
     fields = predictor(INFERENCE_SERVICES__GPUS="3")
     assert (fields["minReplicas"], fields["maxReplicas"]) == (3, 3)

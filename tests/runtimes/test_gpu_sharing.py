@@ -83,6 +83,13 @@ def test_the_device_plugin_runs_where_gpus_are_and_finds_its_configuration() -> 
     assert file in objects()["ConfigMap", volume["configMap"]["name"]]["data"]
 
 
+def test_a_training_and_the_device_plugin_have_the_runtime_class_of_gpu_pods() -> None:
+    built = objects(CLUSTER__GPU__RUNTIME_CLASS="nvidia")
+    (job,) = built["ClusterTrainingRuntime", "code-assistant-qlora"]["spec"]["template"]["spec"]["replicatedJobs"]
+    assert job["template"]["spec"]["template"]["spec"]["runtimeClassName"] == "nvidia"
+    assert built["DaemonSet", PLUGIN]["spec"]["template"]["spec"]["runtimeClassName"] == "nvidia"
+
+
 def test_where_the_gpu_operator_runs_it_is_given_the_configuration_alone() -> None:
     there = objects(
         CLUSTER__GPU__DEVICE_PLUGIN="false", CLUSTER__GPU__LABEL_NODES="false", CLUSTER__GPU__NAMESPACE="gpu-operator"
