@@ -12,6 +12,7 @@ from cia.errors import CiaError
 from cia.settings import Settings
 from cluster.doctor.addons import check_autoscaling, check_ingress, check_model_cache
 from cluster.doctor.applied import check_applied
+from cluster.doctor.capacity import check_capacity
 from cluster.doctor.controllers import check_controllers, check_webhooks
 from cluster.doctor.examination import Check, Examination
 from cluster.doctor.finding import Finding, broken, merged, skipped, warning
@@ -47,6 +48,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("quotas", check_quotas),
     ("storage", check_classes),
     ("storage", check_claims),
+    ("nodes", check_capacity),
     ("GPU nodes", check_gpu_nodes),
     ("GPU budget", check_gpu_budget),
     ("GPU budget", check_pauses),

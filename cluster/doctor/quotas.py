@@ -35,7 +35,7 @@ def _of_quota(examination: Examination, quota: Object, asked: Amounts) -> Iterat
     hard = {resource: parse_quantity(amount) for resource, amount in (quota["spec"].get("hard") or {}).items()}
     exceeded = [resource for resource in sorted(hard) if asked.get(resource, Decimal()) > hard[resource]]
     for resource in exceeded:
-        said = f"{name} allows {_readable(hard[resource])} of {resource}, the selected parts ask for {_readable(asked[resource])}"
+        said = f"{name} allows {readable(hard[resource])} of {resource}, the selected parts ask for {readable(asked[resource])}"
         fix = f"kubectl -n {examination.namespace} edit resourcequota {name}, or smaller amounts in the settings"
         yield broken(AREA, resource, said, fix)
     if not exceeded:
@@ -93,10 +93,10 @@ def _over(workload: Workload, most: Amounts) -> Iterator[str]:
     for container in workload.containers:
         for resource, amount in amounts(container, "limits").items():
             if resource in most and amount > most[resource]:
-                yield f"{workload.name} {_readable(amount)} of {resource} (at most {_readable(most[resource])})"
+                yield f"{workload.name} {readable(amount)} of {resource} (at most {readable(most[resource])})"
 
 
-def _readable(amount: Decimal) -> str:
+def readable(amount: Decimal) -> str:
     """Return an amount as a person writes it: 4, 500m, 32Gi."""
     for exponent, suffix in ((4, "Ti"), (3, "Gi"), (2, "Mi")):
         unit = Decimal(1024) ** exponent

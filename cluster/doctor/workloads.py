@@ -65,7 +65,7 @@ def total(asked: Iterable[tuple[Amounts, int]]) -> Amounts:
 
 
 def workloads(objects: Iterable[Object]) -> list[Workload]:
-    """Return the workloads among ``objects``, in their order. A TrainJob's pods come from its runtime, which runs nothing."""
+    """Return the workloads among ``objects``, in their order. A training runtime counts for the TrainJob that uses it."""
     everything = list(objects)
     least = {
         (built["spec"]["scaleTargetRef"]["kind"], built["spec"]["scaleTargetRef"]["name"]): built["spec"].get("minReplicas", 1)
@@ -94,6 +94,9 @@ def _workloads(built: Object, least: int) -> Iterator[Workload]:
         yield of_template(spec["template"], spec.get("parallelism", 1), lasting=False)
     elif kind == "CronJob":
         yield of_template(spec["jobTemplate"]["spec"]["template"], 1, lasting=False)
+    elif kind == "ClusterTrainingRuntime":
+        for replicated in (spec.get("template") or {}).get("spec", {}).get("replicatedJobs") or []:
+            yield of_template(replicated["template"]["spec"]["template"], 1, lasting=False)
     elif kind == "InferenceService":
         for predictor in [spec.get("predictor") or {}, *(canary.get("predictor") or {} for canary in spec.get("canary") or [])]:
             labels = {"serving.kserve.io/inferenceservice": name}

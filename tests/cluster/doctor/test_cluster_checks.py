@@ -6,6 +6,7 @@ from typing import Any
 
 from cia.settings import Settings
 from cluster.doctor.addons import check_autoscaling, check_ingress, check_model_cache
+from cluster.doctor.capacity import check_capacity
 from cluster.doctor.controllers import check_controllers, check_webhooks
 from cluster.doctor.isolation import check_isolation
 from cluster.doctor.kinds import check_fields, check_kinds
@@ -159,6 +160,26 @@ def test_a_quota_that_is_too_small_says_by_how_much(cluster: StandInCluster, ask
     (short,) = ask(check_quotas, two, HPA)
     assert short.said == "small allows 4 of requests.cpu, the selected parts ask for 4500m"
     assert [finding.state for finding in ask(check_quotas, two)] == ["ok"]
+
+
+def test_a_pod_that_is_larger_than_every_node_that_it_may_run_on_is_told(cluster: StandInCluster, ask: Ask) -> None:
+    two = deployment(requests={"cpu": "1500m", "memory": "6Gi"})
+    for name, memory in {"small": "4Gi", "large": "8Gi"}.items():
+        cluster.add("Node", name, labels={"size": name}, status={"allocatable": {"cpu": "4", "memory": memory}})
+    assert [finding.said for finding in ask(check_capacity, two)] == [
+        "the selected parts ask for 1500m of 8 cpu, 6Gi of 12Gi memory"
+    ]
+    two["spec"]["template"]["spec"]["nodeSelector"] = {"size": "small"}
+    assert ask(check_capacity, two)[0].said == "a pod asks for 6Gi of memory, the largest node with {'size': 'small'} has 4Gi"
+    two["spec"]["replicas"] = 3
+    assert ask(check_capacity, two)[1].said == "the selected parts ask for 18Gi, all nodes together have 12Gi"
+
+
+def test_a_trainings_pod_is_measured_too(cluster: StandInCluster, ask: Ask) -> None:
+    cluster.add("Node", "only", status={"allocatable": {"cpu": "4", "memory": "4Gi"}})
+    pod = {"containers": [{"resources": {"limits": {"memory": "5Gi"}}}]}
+    jobs = [{"template": {"spec": {"template": {"spec": pod}}}}]
+    assert ask(check_capacity, {**RUNTIME, "spec": {"template": {"spec": {"replicatedJobs": jobs}}}})[0].state == "broken"
 
 
 def test_storage_of_a_quota_counts_every_replicas_volume(cluster: StandInCluster, ask: Ask) -> None:
