@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 from cia.errors import OperationError
 from cia.settings import Settings
@@ -15,6 +15,12 @@ from cluster.part import PART_LABEL, Object
 from cluster.platform import PARTS
 
 LOOK_SECONDS = 1.0
+
+HELD_AS = {
+    "kubernetes.io/pvc-protection": "a pod that still uses it",
+    "foregroundDeletion": "what it owns, which has not gone",
+}
+"""What a finalizer of Kubernetes itself stands for."""
 
 
 def deletable(
@@ -38,14 +44,7 @@ def deletable(
     return [*going, *(live for live in lasting if live not in theirs)], theirs
 
 
-def delete(
-    server: Server,
-    going: Iterable[Object],
-    *,
-    dry_run: bool = False,
-    seconds: float = 300.0,
-    show: Callable[[Object], None] = lambda _: None,
-) -> None:
+def delete(server: Server, going: Iterable[Object], *, dry_run: bool = False, seconds: float = 300.0) -> None:
     """Delete the objects in their order, then wait until they are gone.
 
     Raises CiaError at the first that the server does not delete, and OperationError for what is still there after ``seconds``,
@@ -54,7 +53,6 @@ def delete(
     going = list(going)
     for live in going:
         server.delete(live, dry_run=dry_run)
-        show(live)
     deadline = time.monotonic() + seconds
     while not dry_run and (going := [live for live in going if _is_still_there(server, live)]):
         if time.monotonic() > deadline:
@@ -91,8 +89,7 @@ def _is_still_there(server: Server, live: Object) -> bool:
 
 def _held(server: Server, live: Object) -> str:
     metadata = (server.live(live) or live)["metadata"]
-    finalizers = metadata.get("finalizers") or []
-    why = f"held by {', '.join(finalizers)}, whose controller has to run" if finalizers else "its pods have not ended"
+    holders = [HELD_AS.get(one, f"{one}, whose controller has to run") for one in metadata.get("finalizers") or []]
     if live["kind"] == "Namespace":
-        why = "held by what is left in it: `kubectl describe namespace` tells"
-    return f"{live['kind']} {metadata['name']} ({why})"
+        holders = ["what is left in it: `kubectl describe namespace` tells"]
+    return f"{live['kind']} {metadata['name']} (held by {' and '.join(holders) or 'its pods, which have not ended'})"
