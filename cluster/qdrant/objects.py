@@ -58,10 +58,10 @@ def cluster_objects(settings: Settings) -> list[Object]:
     return [as_kubernetes_reads_it(thing) for thing in built]
 
 
-def restore_job(settings: Settings, snapshot: str = LATEST) -> V1Job:
-    """Return the job that puts ``snapshot`` back. It is created by hand and not applied; a second needs the first deleted."""
+def restore_job(settings: Settings, snapshot: str = LATEST, name: str = RESTORE) -> V1Job:
+    """Return the job that puts ``snapshot`` back, once. It is none of what is applied: `cluster.qdrant.restoring` starts it."""
     template = _at_snapshots(settings, RESTORE, "cluster.qdrant.restore", [snapshot])
-    return job(settings, f"{RESTORE}-{snapshot.lower()}", template, tries=1, seconds=SNAPSHOT_SECONDS)
+    return job(settings, name, template, tries=1, seconds=SNAPSHOT_SECONDS)
 
 
 def node_urls(settings: Settings) -> list[str]:
