@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,15 +126,16 @@ def _wait(settings: Settings, run: str) -> None:
     from cli.run_display import run_display
     from pipelines import watch_run
 
-    words: dict[str, str] = {}
+    logs, words = _step_logs(settings, run), dict[str, str]()
+
+    def said() -> list[dict[str, Any]]:
+        heard = logs() if logs else []
+        words.update({event["cia_step"]: event.get("summary", "") for event in heard})
+        return heard
+
     try:
         with run_display() as display:
-
-            def observe(event: dict[str, Any]) -> None:
-                words[event["cia_step"]] = event.get("summary", "")
-                display(event)
-
-            ended = watch_run(settings, run, observe, said=_step_logs(settings, run))
+            ended = watch_run(settings, run, display, said=said if logs else None)
     except KeyboardInterrupt:
         print(f"the run goes on: `cia pipeline watch {run}` shows it, `cia pipeline cancel {run}` ends it", file=sys.stderr)
         raise typer.Exit(130) from None
@@ -142,7 +144,7 @@ def _wait(settings: Settings, run: str) -> None:
     print(words.get("register_model") or ended.decision or ended.state)
 
 
-def _step_logs(settings: Settings, run: str) -> Any:
+def _step_logs(settings: Settings, run: str) -> Callable[[], list[dict[str, Any]]] | None:
     """What the steps say, where a kubeconfig leads to their pods; None elsewhere: then their states are shown."""
     from cluster.connection import connect
     from pipelines.step_logs import StepLogs
