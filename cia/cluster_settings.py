@@ -235,6 +235,11 @@ class ClusterSettings(Section):
         default=[],
         description="Address ranges (CIDR) outside the cluster that fetching code and model weights may reach; []: nothing.",
     )
+    git_server: str | None = Field(
+        default=None,
+        pattern=r"^https://[^/\s]+(/\S*)?$",
+        description="Server of private repositories, which gets git-username and git-password of the secret; null: none does.",
+    )
     params: str = Field(default="code-assistant-params", pattern=NAME, description="ConfigMap with these settings, for all pods.")
     gpu: GpuSettings = GpuSettings()
     train_job: TrainJobSettings = TrainJobSettings()

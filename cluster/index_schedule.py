@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cia.corpus.private_git import PASSWORD, USERNAME, credential_environment
 from cia.settings import Settings
 from cluster.access import INDEX
 from cluster.configuration import params_environment, params_mount, params_volume
@@ -14,7 +15,7 @@ from inference_services.cluster_objects import as_kubernetes_reads_it
 from runtimes.training_runtime import HOME
 
 if TYPE_CHECKING:
-    from kubernetes.client import V1Container
+    from kubernetes.client import V1Container, V1EnvVar
 
 OUTSIDE = {"code-assistant/reaches": "outside"}
 """It fetches, so that ``cluster.outside`` is for it too."""
@@ -50,6 +51,18 @@ def _container(settings: Settings) -> V1Container:
             literal("HOME", "/tmp"),
             from_secret(settings, index.qdrant_api_key_variable, "qdrant-api-key"),
             from_secret(settings, index.embedding_api_key_variable, settings.inference_services.api_key),
+            *_git_access(settings),
         ],
         mounts=[params_mount(), mount("shared", HOME), mount("tmp", "/tmp")],
     )
+
+
+def _git_access(settings: Settings) -> list[V1EnvVar]:
+    server = settings.cluster.git_server
+    if server is None:
+        return []
+    return [
+        *(literal(name, value) for name, value in credential_environment(server).items()),
+        from_secret(settings, USERNAME, "git-username", optional=True),
+        from_secret(settings, PASSWORD, "git-password", optional=True),
+    ]

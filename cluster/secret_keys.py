@@ -39,6 +39,8 @@ SECRET_KEYS: tuple[SecretKey, ...] = (
     SecretKey("admin-key", True, "rag-server", "the key of the first administrator: `cia users` and the web page take it"),
     SecretKey("rag-server-postgres-password", True, "rag-server", "users, keys and conversations"),
     SecretKey("rag-server-redis-password", True, "rag-server", "the counters of limits"),
+    SecretKey("git-username", False, "index-schedule", "who fetches from cluster.git_server", optional=True),
+    SecretKey("git-password", False, "index-schedule", "that user's password or access token", optional=True),
     SecretKey("judge-api-key", False, "rag-server", "the key of evaluation.judge, where it wants one", optional=True),
     SecretKey("mlflow-session-key", True, "mlflow", "signs MLflow's login forms"),
     SecretKey("mlflow-postgres-password", True, "mlflow", "MLflow's database"),

@@ -29,6 +29,7 @@ VARIANTS: dict[str, dict[str, str]] = {
         "CLUSTER__MONITORING__ALERT_WEBHOOK": "alert-webhook-url",
         "CLUSTER__GPU__RUNTIME_CLASS": "nvidia",
         "CLUSTER__IMAGE_REGISTRY": "mirror.example:5000/team",
+        "CLUSTER__GIT_SERVER": "https://git.example.com",
         "CLUSTER__STORAGE_CLASS": "fast",
         "CLUSTER__SHARED_STORAGE_CLASS": "shared",
         "TRAINING__GPU_SLICES": "4",

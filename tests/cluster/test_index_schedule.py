@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cluster.index_schedule import cluster_objects
 from tests.cluster.rendered import settings_of
 
@@ -25,6 +27,18 @@ def test_a_run_may_fetch_and_writes_to_the_shared_volume() -> None:
     home = next(variable["value"] for variable in container["env"] if variable["name"] == "CIA_HOME")
     mounted = next(mount for mount in container["volumeMounts"] if mount["mountPath"] == home)
     assert "readOnly" not in mounted
+
+
+def test_a_private_server_gets_its_password_from_the_secret() -> None:
+    def variables(**more: str) -> dict[str, dict[str, Any]]:
+        (job,) = cluster_objects(settings_of(**more))
+        (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        return {variable["name"]: variable for variable in container["env"]}
+
+    given = variables(CLUSTER__GIT_SERVER="https://git.example.com")
+    assert given["GIT_CONFIG_KEY_0"]["value"] == "credential.https://git.example.com.helper"
+    assert given["GIT_PASSWORD"]["valueFrom"]["secretKeyRef"]["key"] == "git-password"
+    assert not any(name.startswith("GIT_") for name in variables())
 
 
 def test_without_a_schedule_or_sources_there_is_none() -> None:
