@@ -54,6 +54,8 @@ class Reading:
         self._until = time.monotonic() + seconds
         self._answers: dict[str, Future[Any]] = {}
         self._lock = threading.Lock()
+        # More at once than the pool keeps connections for would each be a new one, and a line of urllib3's on stderr.
+        self._turns = threading.BoundedSemaphore(api.configuration.connection_pool_maxsize or 1)
 
     def get(self, path: str, **query: str) -> Any:
         """Return the JSON at ``path``, None where there is nothing (404)."""
@@ -117,7 +119,7 @@ class Reading:
         from urllib3.exceptions import HTTPError
 
         left = self._until - time.monotonic()
-        if left <= 0:
+        if left <= 0 or not self._turns.acquire(timeout=left):
             raise UnavailableError(f"there was no time left to ask for {address}")
         json_alone = {"Accept": "application/json", "Content-Type": "application/json"}
         try:
@@ -127,6 +129,8 @@ class Reading:
             )  # fmt: skip
         except HTTPError as error:
             raise UnavailableError(f"there is no answer to {method} {address} ({type(error).__name__})") from None
+        finally:
+            self._turns.release()
 
 
 def _refusal(error: ApiException, method: str, address: str) -> CiaError:
