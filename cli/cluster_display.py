@@ -93,19 +93,23 @@ def print_differences(shown: Sequence[Shown], left: Sequence[Object], total: int
 
 
 def complain_of_refusals(refusals: Sequence[Refusal]) -> None:
-    """Print each sentence once on stderr, with how many objects it is about."""
+    """Print each sentence once on stderr, with the objects that it is about."""
     about: dict[str, list[str]] = defaultdict(list)
     for refusal in refusals:
         about[str(refusal.error)].append(_named(refusal.built))
     for sentence, names in about.items():
-        others = f" ({len(names)} objects: {', '.join(names[:3])}{', …' if len(names) > 3 else ''})" if len(names) > 1 else ""
-        print(f"! {sentence}{others}", file=sys.stderr)
+        named = "" if len(names) == 1 and names[0] in sentence else f" ({', '.join(names[:3])}{_more(len(names) - 3)})"
+        print(f"! {sentence}{named}", file=sys.stderr)
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
 
 
 def print_remarks(remarks: Sequence[str]) -> None:
-    """Print what the server remarked on stderr."""
+    """Print what came up on the way on stderr."""
     for remark in remarks:
-        print(f"cia: the server remarks: {remark}", file=sys.stderr)
+        print(f"cia: {remark}", file=sys.stderr)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:

@@ -73,6 +73,8 @@ def _claims_of_stateful_sets(server: Server, settings: Settings, objects: Iterab
         if built["kind"] == "StatefulSet"
         for claim in built["spec"].get("volumeClaimTemplates") or []
     ]
+    if not names:
+        return []
     have = {live["metadata"]["uid"] for live in known}
     claims = server.objects("v1", "PersistentVolumeClaim", settings.cluster.namespace)
     return [

@@ -57,9 +57,15 @@ def owned(server: Server, settings: Settings, rendered: Iterable[Object] = (), o
     kinds = dict.fromkeys([*KINDS, *((built["apiVersion"], built["kind"]) for built in rendered)])
     abroad = {built["metadata"].get("namespace") for built in rendered} - {None, settings.cluster.namespace}
     found: list[Object] = []
+    unseen: list[str] = []
     for api_version, kind in kinds:
         if server.knows(api_version, kind):
-            found += _of_kind(server, settings, api_version, kind, sorted(abroad))
+            try:
+                found += _of_kind(server, settings, api_version, kind, sorted(abroad))
+            except AccessError:
+                unseen.append(kind)
+    if unseen:
+        server.warnings.append(f"what is left of {', '.join(unseen)} is not seen: you may not list them")
     return [live for live in found if not only or live["metadata"]["labels"][PART_LABEL] in only]
 
 
@@ -82,15 +88,11 @@ def identity(built: Object) -> tuple[str, str, str | None, str]:
 def _of_kind(server: Server, settings: Settings, api_version: str, kind: str, abroad: list[str]) -> list[Object]:
     mine = ",".join(f"{key}={value}" for key, value in LABELS.items()) + f",{PART_LABEL}"
     outside = f"{mine},{NAMESPACE_LABEL}={settings.cluster.namespace}"
-    try:
-        if server.is_namespaced(api_version, kind):
-            listed = server.objects(api_version, kind, settings.cluster.namespace, mine)
-            listed += _in_other_namespaces(server, api_version, kind, outside, abroad)
-        else:
-            listed = server.objects(api_version, kind, None, outside)
-    except AccessError as error:
-        server.warnings.append(f"what is left of {kind} is not seen: {error}")
-        return []
+    if server.is_namespaced(api_version, kind):
+        listed = server.objects(api_version, kind, settings.cluster.namespace, mine)
+        listed += _in_other_namespaces(server, api_version, kind, outside, abroad)
+    else:
+        listed = server.objects(api_version, kind, None, outside)
     # KServe hands an InferenceService's labels on to what it makes of it; that goes when its owner goes.
     return [live for live in listed if not live["metadata"].get("ownerReferences")]
 

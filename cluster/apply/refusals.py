@@ -114,7 +114,7 @@ def _forbidden(message: str, causes: list[dict[str, str]], target: Target) -> Ci
     if found := re.search(r'User "([^"]*)" cannot (\w+) resource "([^"]*)"(?: in API group "([^"]*)")?', message):
         resource = ".".join(part for part in (found[3], found[4]) if part)
         return AccessError(
-            f"{found[1] or 'who asks'} may not {found[2]} {resource} {target.where} ({target}); "
+            f"{found[1] or 'who asks'} may not {found[2]} {resource} {target.where}; "
             "have a role bound that allows it: `cia cluster doctor` lists the rights"
         )
     if "exceeded quota" in message or "failed quota" in message:

@@ -51,7 +51,7 @@ class Server:
     def __init__(self, connection: Connection, pause: Callable[[float], None] = time.sleep) -> None:
         self.context, self.address = connection.context, connection.server
         self.warnings: list[str] = []
-        """What the server remarked on what it took, such as an API that will end; each remark once."""
+        """What the server remarked on what it took, such as an API that will end, and what it did not let be seen; each once."""
         self._dynamic = connection.dynamic
         self._pause = pause
         self._kinds: dict[str, dict[str, Resource]] = {}
@@ -221,7 +221,7 @@ class Server:
     def _take_remarks(self, headers: list[str]) -> None:
         for header in headers:
             for remark in re.findall(r'299 \S+ "((?:[^"\\]|\\.)*)"', header):
-                if (words := remark.replace('\\"', '"')) not in self.warnings:
+                if (words := f"the server remarks: {remark}".replace('\\"', '"')) not in self.warnings:
                     self.warnings.append(words)
 
 

@@ -152,4 +152,4 @@ def test_a_server_that_goes_away_is_one_sentence(cluster: Cluster, server: Serve
 def test_what_the_server_remarks_is_kept_once(cluster: Cluster, server: Server) -> None:
     server.apply(config_map())
     server.apply(config_map("other"))
-    assert server.warnings == ["stand-in: no field owners"]
+    assert server.warnings == ["the server remarks: stand-in: no field owners"]
