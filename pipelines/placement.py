@@ -9,6 +9,7 @@ from kfp import kubernetes
 from kfp.dsl.pipeline_task import PipelineTask
 
 from cia.cluster_settings import PARAMS_FOLDER
+from cia.corpus.private_git import PASSWORD, USERNAME, credential_environment
 from cia.settings import Settings, StepSettings
 from components.run_journal import RUN_VARIABLE
 from runtimes.training_runtime import GPU, HOME, model_cache
@@ -39,6 +40,8 @@ def place_on_kubeflow(settings: Settings) -> Placement:
         _limit(task, settings, step)
         _furnish(task, settings)
         _label(task, name)
+        if name in REACHES_OUTSIDE:
+            _let_out(task, settings)
         if not settings.pipeline.caching:  # to say so at submission reaches the outermost tasks alone
             task.set_caching_options(enable_caching=False)
         user = settings.inference_services.user
@@ -81,5 +84,14 @@ def _furnish(task: PipelineTask, settings: Settings) -> None:
 def _label(task: PipelineTask, name: str) -> None:
     kubernetes.add_pod_label(task, "app.kubernetes.io/part-of", "code-assistant")
     kubernetes.add_pod_label(task, "app.kubernetes.io/name", name)
-    if name in REACHES_OUTSIDE:
-        kubernetes.add_pod_label(task, "code-assistant/reaches", "outside")
+
+
+def _let_out(task: PipelineTask, settings: Settings) -> None:
+    """Give the task the label by which NetworkPolicies let it out, and the password of a private server of repositories."""
+    kubernetes.add_pod_label(task, "code-assistant/reaches", "outside")
+    if settings.cluster.git_server is None:
+        return
+    for variable, value in credential_environment(settings.cluster.git_server).items():
+        task.set_env_variable(variable, value)
+    for variable, key in ((USERNAME, "git-username"), (PASSWORD, "git-password")):
+        kubernetes.use_secret_as_env(task, settings.cluster.secret, {key: variable}, optional=True)

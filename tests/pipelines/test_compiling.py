@@ -117,3 +117,23 @@ def test_images_come_from_the_mirror_that_the_settings_name(settings: Settings, 
     specs = [next(yaml.safe_load_all(package.read_text())) for package in packages]
     images = {each["container"]["image"] for spec in specs for each in spec["deploymentSpec"]["executors"].values()}
     assert images == {"mirror.internal/ai/code-assistant-pipeline:0.1.0"}
+
+
+def test_only_the_step_that_fetches_gets_the_password_of_the_git_server(settings: Settings, tmp_path: Path) -> None:
+    cluster = settings.cluster.model_copy(update={"git_server": "https://git.example.com"})
+    compiled = compile_pipelines(settings.model_copy(update={"cluster": cluster}), tmp_path)[0].read_text()
+    spec, platform = yaml.safe_load_all(compiled)
+    told = {
+        name
+        for name, executor in spec["deploymentSpec"]["executors"].items()
+        if any(variable["name"] == "GIT_CONFIG_KEY_0" for variable in executor["container"]["env"])
+    }
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    given = {
+        name
+        for name, pod in pods.items()
+        for use in pod["secretAsEnv"]
+        for key in use["keyToEnv"]
+        if key["envVar"] == "GIT_PASSWORD"
+    }
+    assert told == given == {"exec-fetch-corpus"}
