@@ -60,6 +60,29 @@ def check_ingress(examination: Examination) -> Iterator[Finding]:
             yield from _certificate(examination, str(tls.get("secretName")))
 
 
+def check_gateway(examination: Examination) -> Iterator[Finding]:
+    """Yield whether the Gateway that each route joins is there."""
+    for route in examination.of_kind("HTTPRoute"):
+        for parent in route["spec"].get("parentRefs") or []:
+            name, namespace = parent["name"], parent.get("namespace", examination.namespace)
+            path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{namespace}/gateways/{name}"
+            if examination.reading.get(path) is None:
+                fix = "set cluster.rag_server.gateway and cluster.network.ingress_namespace to yours, or exposed_by to ingress"
+                yield broken(AREA, f"Gateway {name}", f"is not there in {namespace}", fix)
+            else:
+                yield ok(AREA, f"Gateway {name}", f"is there in {namespace}")
+
+
+def check_runtime_classes(examination: Examination) -> Iterator[Finding]:
+    """Yield whether the RuntimeClasses that pods name are there: without its own a pod is refused."""
+    for name in sorted({one.pod["runtimeClassName"] for one in examination.workloads if one.pod.get("runtimeClassName")}):
+        if examination.reading.get(f"/apis/node.k8s.io/v1/runtimeclasses/{name}") is None:
+            fix = "set cluster.gpu.runtime_class to one of `kubectl get runtimeclasses`, or to null for the nodes' default"
+            yield broken(AREA, f"RuntimeClass {name}", "is not there", fix)
+        else:
+            yield ok(AREA, f"RuntimeClass {name}", "is there")
+
+
 def check_model_cache(examination: Examination) -> Iterator[Finding]:
     """Yield whether KServe keeps models on nodes. Where its feature is off, each pod downloads its own, without a word."""
     if not examination.of_kind("LocalModelCache"):

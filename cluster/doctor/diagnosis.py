@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from cia.errors import CiaError
 from cia.settings import Settings
-from cluster.doctor.addons import check_autoscaling, check_ingress, check_model_cache
+from cluster.doctor.addons import check_autoscaling, check_gateway, check_ingress, check_model_cache, check_runtime_classes
 from cluster.doctor.applied import check_applied
 from cluster.doctor.capacity import check_capacity
 from cluster.doctor.controllers import check_controllers, check_webhooks
@@ -58,6 +58,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("isolation", check_openings),
     ("add-ons", check_autoscaling),
     ("add-ons", check_ingress),
+    ("add-ons", check_gateway),
+    ("add-ons", check_runtime_classes),
     ("add-ons", check_model_cache),
     ("pipelines", check_pipelines),
     ("monitoring", check_monitoring),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cia.settings import Settings
-from cluster.doctor.addons import check_autoscaling, check_ingress, check_model_cache
+from cluster.doctor.addons import check_autoscaling, check_gateway, check_ingress, check_model_cache, check_runtime_classes
 from cluster.doctor.capacity import check_capacity
 from cluster.doctor.controllers import check_controllers, check_webhooks
 from cluster.doctor.isolation import check_isolation
@@ -279,6 +279,23 @@ def test_an_ingress_without_its_class_or_certificate_is_told(cluster: StandInClu
     ingress["spec"]["ingressClassName"] = "nginx"
     cluster.add("Secret", "tls", HERE)
     assert [finding.state for finding in ask(check_ingress, ingress)] == ["ok", "ok"]
+
+
+def test_a_route_without_its_gateway_is_told(cluster: StandInCluster, ask: Ask) -> None:
+    route: dict[str, Any] = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "rag"}}
+    route["spec"] = {"parentRefs": [{"name": "gateway", "namespace": "ingress"}]}
+    assert [finding.said for finding in ask(check_gateway, route)] == ["is not there in ingress"]
+    cluster.answers["/apis/gateway.networking.k8s.io/v1/namespaces/ingress/gateways/gateway"] = 200, {}
+    assert ask(check_gateway, route)[0].state == "ok"
+
+
+def test_a_runtime_class_that_pods_name_has_to_be_there(cluster: StandInCluster, ask: Ask) -> None:
+    on_gpus = deployment()
+    assert ask(check_runtime_classes, on_gpus) == []
+    on_gpus["spec"]["template"]["spec"]["runtimeClassName"] = "nvidia"
+    assert ask(check_runtime_classes, on_gpus)[0].state == "broken"
+    cluster.answers["/apis/node.k8s.io/v1/runtimeclasses/nvidia"] = 200, {}
+    assert ask(check_runtime_classes, on_gpus)[0].state == "ok"
 
 
 def test_what_scales_has_to_be_there(cluster: StandInCluster, ask: Ask) -> None:
