@@ -20,7 +20,7 @@ from runtimes.job_output import JobOutput
 from runtimes.pod_logs import PodLogs
 from runtimes.train_job import FineTuneRequest, FineTuneResult
 from runtimes.train_job_pods import how_it_ended, waits_for, waits_for_gpu
-from runtimes.train_jobs import JobEnd, TrainJobs, end_of
+from runtimes.train_jobs import JobEnd, TrainJobs, end_of, is_going
 from runtimes.training_runtime import WORKER
 
 AWAY_SECONDS = 120.0
@@ -78,7 +78,7 @@ class ClusterTrainer:
             return
         end = end_of(known)
         left_a_result = (request.out / "training.json").exists()
-        if end is not None and not (end.completed and left_a_result):
+        if is_going(known) or (end is not None and not (end.completed and left_a_result)):
             jobs.replace(name, request.command())
 
     def _wait(self, jobs: TrainJobs, name: str, output: JobOutput, progress: Progress) -> None:

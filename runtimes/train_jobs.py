@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +33,8 @@ class TrainJobs:
     def __init__(self, settings: Settings) -> None:
         from kubeflow.trainer import KubernetesBackendConfig, TrainerClient
 
+        # It warns at length of a ConfigMap that steps have no right to read and no need of.
+        logging.getLogger("kubeflow.trainer").setLevel(logging.ERROR)
         self.namespace = settings.cluster.namespace
         self._runtime = settings.training.runtime
         self._timeout = settings.training.timeout_seconds
@@ -74,7 +77,7 @@ class TrainJobs:
         return found
 
     def delete(self, name: str) -> None:
-        """Delete the job with its pods and wait until they are gone; nothing happens when there is no such job."""
+        """Delete the job; it goes after its pods, in a moment. Nothing happens when there is no such job."""
         from kubernetes.client import V1DeleteOptions
 
         options = V1DeleteOptions(propagation_policy="Foreground")
@@ -117,6 +120,11 @@ class TrainJobs:
         return UnavailableError(
             f"the Kubernetes API cannot be asked about TrainJobs in {self.namespace} ({_reason(error)}); see `cia cluster doctor`"
         )
+
+
+def is_going(job: dict[str, Any]) -> bool:
+    """Return whether ``job`` is deleted and its pods are still ending."""
+    return "deletionTimestamp" in job["metadata"]
 
 
 def end_of(job: dict[str, Any]) -> JobEnd | None:

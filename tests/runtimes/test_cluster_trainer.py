@@ -226,6 +226,16 @@ def test_a_job_that_failed_before_is_replaced(cluster: Cluster, trainer: Cluster
     assert (cluster.submitted, cluster.deleted) == ([name], [name, name])
 
 
+def test_a_job_that_is_going_is_waited_for_and_not_taken_for_the_new_one(
+    cluster: Cluster, trainer: ClusterTrainer, request_: FineTuneRequest
+) -> None:
+    name = trainer.name_of(request_)
+    cluster.jobs[name] = {"metadata": {"name": name, "deletionTimestamp": "2026-11-20T10:00:00Z"}, "spec": {}}
+    finishes(cluster)
+    trainer.run(request_)
+    assert cluster.submitted == [name]
+
+
 def test_other_work_is_another_job(cluster_settings: Settings, trainer: ClusterTrainer, request_: FineTuneRequest) -> None:
     other = FineTuneRequest.of(cluster_settings, Path("/home/other.jsonl"), "base", request_.out)
     assert trainer.name_of(other) != trainer.name_of(request_)
