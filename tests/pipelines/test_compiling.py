@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cia.settings import Settings
+from cia.settings import Settings, load_settings
 from pipelines import compile_pipelines
+from pipelines.compiling import compile_pipeline
+from pipelines.definitions import INDEX_PIPELINE_NAME, PIPELINE_NAME
 
 
 def test_two_processes_compile_to_the_same_bytes(settings: Settings, tmp_path: Path) -> None:
@@ -23,19 +25,20 @@ def test_two_processes_compile_to_the_same_bytes(settings: Settings, tmp_path: P
         assert path.read_bytes() == (tmp_path / "there" / path.name).read_bytes()
 
 
-@pytest.fixture
-def package(settings: Settings, tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+Package = tuple[dict[str, Any], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     """The whole pipeline as compiled: what runs, and what each step's pod is given."""
-    spec, platform = yaml.safe_load_all(compile_pipelines(settings, tmp_path)[0].read_text())
+    package = compile_pipeline(load_settings(environment={}), PIPELINE_NAME, tmp_path_factory.mktemp("package"))
+    spec, platform = yaml.load_all(package.read_text(), Loader=yaml.CSafeLoader)
     return spec, platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
 
 
 def tasks(spec: dict[str, Any]) -> dict[str, Any]:
     """The tasks that are reported on when they end."""
     return spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
-
-
-Package = tuple[dict[str, Any], dict[str, Any]]
 
 
 def test_the_package_holds_the_steps_in_their_order_and_no_secret(package: Package) -> None:
@@ -77,7 +80,7 @@ def test_costly_steps_are_cached_and_steps_that_look_outside_are_not(package: Pa
 
 def test_without_caching_every_step_is_done_anew(settings: Settings, tmp_path: Path) -> None:
     pipeline = settings.pipeline.model_copy(update={"caching": False})
-    package = compile_pipelines(settings.model_copy(update={"pipeline": pipeline}), tmp_path)[0]
+    package = compile_pipeline(settings.model_copy(update={"pipeline": pipeline}), PIPELINE_NAME, tmp_path)
     assert "enableCache: true" not in package.read_text()
 
 
@@ -113,9 +116,9 @@ def test_only_the_step_that_scores_a_model_has_a_gpu(package: Package) -> None:
 
 def test_images_come_from_the_mirror_that_the_settings_name(settings: Settings, tmp_path: Path) -> None:
     cluster = settings.cluster.model_copy(update={"image_registry": "mirror.internal/ai"})
-    packages = compile_pipelines(settings.model_copy(update={"cluster": cluster}), tmp_path)
-    specs = [next(yaml.safe_load_all(package.read_text())) for package in packages]
-    images = {each["container"]["image"] for spec in specs for each in spec["deploymentSpec"]["executors"].values()}
+    package = compile_pipeline(settings.model_copy(update={"cluster": cluster}), INDEX_PIPELINE_NAME, tmp_path)
+    spec = next(yaml.safe_load_all(package.read_text()))
+    images = {each["container"]["image"] for each in spec["deploymentSpec"]["executors"].values()}
     assert images == {"mirror.internal/ai/code-assistant-pipeline:0.1.0"}
 
 

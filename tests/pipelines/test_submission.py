@@ -66,11 +66,11 @@ def test_a_token_is_taken_from_the_variable_that_the_settings_name(
     kubeflow: KubeflowPipelines, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kubeflow.token = "the-token"
+    kubeflow.add_run("run-1")
     with pytest.raises(AccessError, match=r"401.*set KFP_TOKEN"):
-        submit(settings)
+        list_runs(settings)
     monkeypatch.setenv("KFP_TOKEN", "the-token")
-    submit(settings)
-    assert len(kubeflow.runs) == 1
+    assert len(list_runs(settings)) == 1
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,10 @@ def test_a_token_is_taken_from_the_variable_that_the_settings_name(
 def test_what_the_api_refuses_is_told_in_a_sentence(
     kubeflow: KubeflowPipelines, settings: Settings, status: int, kind: type[Exception], told: str
 ) -> None:
+    kubeflow.add_run("run-1")
     kubeflow.refuse["/runs"] = (status, "no such field")
     with pytest.raises(kind, match=told):
-        submit(settings)
+        list_runs(settings)
 
 
 def test_an_address_where_nothing_answers_is_told(settings: Settings) -> None:
