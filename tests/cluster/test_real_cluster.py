@@ -72,6 +72,8 @@ def installation() -> Iterator[Installation]:
         run(["cluster", "delete", "--yes", "--timeout", "60"])
         made.end_pods()
         run(["cluster", "delete", "--volumes", "--yes", "--timeout", "120"])
+    if left := made.server.get("v1", "Namespace", made.namespace):
+        made.server.delete(left)
 
 
 @pytest.fixture

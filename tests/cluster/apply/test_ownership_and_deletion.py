@@ -15,6 +15,7 @@ from cluster.apply.ownership import owned, prunable
 from cluster.apply.planning import MADE_HERE
 from cluster.apply.server import Server
 from cluster.part import NAMESPACE_LABEL, PART_LABEL, Object
+from cluster.platform import platform
 from inference_services.object_metadata import LABELS
 from tests.cluster.apply.applying_kubernetes import Cluster
 from tests.cluster.apply.objects_of_ours import NAMESPACE, config_map, made, one_part
@@ -91,6 +92,13 @@ def test_a_kind_that_may_not_be_listed_is_remarked_on(cluster: Cluster, server: 
     cluster.put("v1/configmaps", config_map("ours"))
     assert names(owned(server, settings)) == ["ours"]
     assert server.warnings == ["what is left of ClusterRole is not seen: you may not list them"]
+
+
+def test_what_lies_outside_the_namespace_says_which_installation_it_belongs_to(settings: Settings) -> None:
+    for _, objects in platform(settings, ["namespace", "access", "runtimes"]):
+        for built in objects:
+            is_outside = built["metadata"].get("namespace") != NAMESPACE
+            assert (built["metadata"]["labels"].get(NAMESPACE_LABEL) == NAMESPACE) is is_outside
 
 
 @pytest.fixture
