@@ -5,7 +5,7 @@ from __future__ import annotations
 from cia.settings import Settings
 from cluster.access import RAG_SERVER
 from cluster.monitoring.alert import Alert
-from cluster.monitoring.recorded import in_namespace
+from cluster.monitoring.recorded import down, in_namespace, unless_training
 
 NEIGHBOURS = {
     "model": ("ModelAway", "5m", "answers are quotations", "See whether the pods of InferenceService code-assistant are ready."),
@@ -24,7 +24,7 @@ def _availability(settings: Settings) -> list[Alert]:
         Alert(
             "CodeAssistantDown",
             "critical",
-            f'absent(up{{{here},job="{RAG_SERVER}"}} == 1)',
+            down(settings, RAG_SERVER),
             "2m",
             "No RAG server answers",
             "Run `cia cluster doctor`, then look at the pods with app.kubernetes.io/name=rag-server.",
@@ -41,7 +41,8 @@ def _availability(settings: Settings) -> list[Alert]:
             Alert(
                 f"CodeAssistant{name}",
                 "warning",
-                f'min by (namespace) (cia_dependency_up{{{here},dependency="{neighbour}"}}) == 0',
+                f'min by (namespace) (cia_dependency_up{{{here},dependency="{neighbour}"}}) == 0'
+                + (unless_training(settings) if neighbour == "model" else ""),
                 lasting,
                 f"The {neighbour} does not answer: {effect}",
                 action,
@@ -87,7 +88,8 @@ def _quality(settings: Settings) -> list[Alert]:
         Alert(
             "CodeAssistantFallsBack",
             "warning",
-            f"namespace:cia_fallbacks:share15m > 0.2 and sum by (namespace) (increase(cia_answers_total{{{here}}}[15m])) > 10",
+            f"namespace:cia_fallbacks:share15m > 0.2 and sum by (namespace) (increase(cia_answers_total{{{here}}}[15m])) > 10"
+            + unless_training(settings),
             "15m",
             "{{ $value | humanizePercentage }} of the answers are quotations in place of the model's",
             "Each such answer says why (fallback_reason, in its trace); look whether the model is away, slow or confused.",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from cia.settings import Settings
 from cluster.monitoring.alert import Alert
-from cluster.monitoring.recorded import in_namespace
+from cluster.monitoring.recorded import down, in_namespace, unless_training
 
 SCALED_TO_ZERO = "autoscale-probe"
 """The service that may have no pods, and yet is not down."""
+
+MAIN = "code-assistant"
+"""The one that steps aside for a training."""
 
 HOT_CELSIUS = 85
 
@@ -22,7 +25,7 @@ def model_server_alerts(settings: Settings) -> list[Alert]:
         Alert(
             "CodeAssistantModelServerDown",
             "warning",
-            " or ".join(f'absent(up{{{here},job="{name}"}} == 1)' for name in expected),
+            " or ".join(f"({down(settings, name)}{unless_training(settings) if name == MAIN else ''})" for name in expected),
             "10m",
             "No pod of the InferenceService {{ $labels.job }} answers",
             "Look at its pods' events: a GPU that is taken, weights that are missing, an image that is not there.",

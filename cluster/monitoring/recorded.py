@@ -10,6 +10,9 @@ from cia.settings import Settings
 
 PROBES = "/healthz|/readyz|/metrics"
 ANSWERING = "/v1/ask|/v1/chat/completions"
+TRAININGS = "fine-tune-.+"
+"""The jobs of TrainJobs, by their names."""
+
 Rule = dict[str, str]
 
 
@@ -76,6 +79,21 @@ def _drift(part: str, whole: str) -> list[Rule]:
 def in_namespace(settings: Settings) -> str:
     """Return the label that every series of ours carries: another installation's have another."""
     return f'namespace="{settings.cluster.namespace}"'
+
+
+def down(settings: Settings, job: str) -> str:
+    """Return what gives something, with its namespace and job, while no pod of ``job`` answers."""
+    pods = f'up{{{in_namespace(settings)},job="{job}"}}'
+    return f"(absent({pods}) or sum by (namespace, job) ({pods}) == 0)"
+
+
+def unless_training(settings: Settings) -> str:
+    """Return what ends an expression that is to be quiet while a training runs, for which the model may have stepped aside.
+
+    kube-state-metrics knows the jobs; where there is none, nothing is kept quiet.
+    """
+    jobs = f'kube_job_status_active{{{in_namespace(settings)},job_name=~"{TRAININGS}"}}'
+    return f" unless on (namespace) sum by (namespace) ({jobs}) > 0"
 
 
 def recorded(name: str, expression: str) -> Rule:

@@ -57,14 +57,17 @@ def risen(part: str, whole: str, before: int, now: int, each_step: int) -> dict[
 DOWN, UP = {'up{job="rag-server"}': "0x60"}, {'up{job="rag-server"}': "1x60"}
 DROPPED, EMITTED = 'cia_citations_total{outcome="dropped"}', 'cia_citations_total{outcome="emitted"}'
 ANSWERS, ABSTENTIONS = 'cia_answers_total{mode="llm"}', "cia_abstentions_total"
+TRAININGS = 'kube_job_status_active{job_name="fine-tune-1234-node-0"}'
+TRAINING = {TRAININGS: "1x120"}
 GPU = 'Hostname="gpu-0",gpu="0"'
 FREE, CAPACITY = (f'kubelet_volume_stats_{what}_bytes{{persistentvolumeclaim="home"}}' for what in ("available", "capacity"))
 SEARCHING = 'job="qdrant",endpoint="/collections/{name}/points/query"'
 
 QUICK = [
     Case("CodeAssistantDown", "10m", DOWN, UP),
+    Case("CodeAssistantDown", "10m", {'up{job="another"}': "1x60"}, {'up{job="rag-server",pod="a"}': "0x60"} | UP),
     Case("CodeAssistantIndexAway", "10m", neighbour("index", 0), neighbour("index", 1), neighbour("tracing", 0)),
-    Case("CodeAssistantModelAway", "10m", neighbour("model", 0), neighbour("model", 1)),
+    Case("CodeAssistantModelAway", "10m", neighbour("model", 0), neighbour("model", 1), neighbour("model", 0) | TRAINING),
     Case("CodeAssistantRegistryAway", "20m", neighbour("registry", 0), neighbour("registry", 1)),
     Case("CodeAssistantErrors", "20m", requests(10), requests(2), requests(0)),
     Case(
@@ -88,6 +91,12 @@ QUICK = [
         {"cia_fallbacks_total": "0+1x120", ANSWERS: "0+10x120"},
         {"cia_fallbacks_total": "0 0 0 1x120", ANSWERS: "0 0 0 2x120"},
     ),
+    Case(
+        "CodeAssistantFallsBack",
+        "60m",
+        {"cia_fallbacks_total": "0+3x120", ANSWERS: "0+10x120", TRAININGS: "0x120"},
+        {"cia_fallbacks_total": "0+3x120", ANSWERS: "0+10x120"} | TRAINING,
+    ),
     Case("CodeAssistantDropsCitations", "110m", of_ten(DROPPED, EMITTED, 5), of_ten(DROPPED, EMITTED, 1)),
     Case("CodeAssistantAdapterProblem", "20m", {"cia_adapter_problem": "1x60"}, {"cia_adapter_problem": "0x60"}),
     Case(
@@ -101,6 +110,13 @@ QUICK = [
         "20m",
         {'up{job="code-assistant"}': "0x60", 'up{job="embeddings"}': "1x60"},
         {'up{job="code-assistant"}': "1x60", 'up{job="embeddings"}': "1x60"},
+        {'up{job="code-assistant"}': "0x60", 'up{job="embeddings"}': "1x60"} | TRAINING,
+    ),
+    Case(
+        "CodeAssistantModelServerDown",
+        "20m",
+        {'up{job="embeddings"}': "0x60", 'up{job="code-assistant"}': "1x60"} | TRAINING,
+        {'up{job="embeddings"}': "1x60", 'up{job="code-assistant"}': "1x60"} | TRAINING,
     ),
     Case(
         "CodeAssistantModelQueue",

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from cia.settings import Settings, load_settings
+from cluster.monitoring.alert import Alert
 from cluster.monitoring.rules import alerts, prometheus_rule
 from tests.cluster.monitoring.alert_cases import NAMESPACE, QUICK, SLOW, Case
 from tests.cluster.monitoring.as_the_operator_does import rule_file
@@ -35,10 +36,11 @@ def test_each_alert_fires_when_it_must_and_only_then(
     on_a_cluster: Settings, tmp_path: Path, cases: list[Case], step: str
 ) -> None:
     rules = rule_file(prometheus_rule(on_a_cluster), tmp_path / "rules.yml")
+    named = {alert.name: alert for alert in alerts(on_a_cluster)}
     document = {
         "rule_files": [rules.name],
         "evaluation_interval": step,
-        "tests": [one for case in cases for one in as_promtool_reads(case, step)],
+        "tests": [one for case in cases for one in as_promtool_reads(case, step, named[case.alert])],
     }
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(document))
     for _ in range(TRIES):
@@ -73,8 +75,9 @@ def test_every_expression_looks_at_its_own_installation_only() -> None:
         assert all('namespace="elsewhere"' in selector for selector in selectors), rule["expr"]
 
 
-def as_promtool_reads(case: Case, step: str) -> list[dict[str, Any]]:
-    """The case as promtool reads it: a test for each of its series."""
+def as_promtool_reads(case: Case, step: str, alert: Alert) -> list[dict[str, Any]]:
+    """The case as promtool reads it: a test for each of its series. An alert that fires has the labels that its words name."""
+    named = "".join(f',{label}!=""' for label in re.findall(r"\$labels\.(\w+)", alert.summary))
     firing = {f'ALERTS{{alertname="{case.alert}",alertstate="firing"}}': 1}
     wanted = [(case.fires, firing), (case.quiet, {}), (case.also_quiet, {})]
     return [
@@ -83,7 +86,7 @@ def as_promtool_reads(case: Case, step: str) -> list[dict[str, Any]]:
             "input_series": [{"series": in_namespace(name), "values": values} for name, values in series.items()],
             "promql_expr_test": [
                 {
-                    "expr": f'count by (alertname, alertstate) (ALERTS{{alertname="{case.alert}",alertstate="firing"}})',
+                    "expr": f'count by (alertname, alertstate) (ALERTS{{alertname="{case.alert}",alertstate="firing"{named}}})',
                     "eval_time": case.after,
                     "exp_samples": [
                         {"labels": labels.removeprefix("ALERTS"), "value": value} for labels, value in expected.items()

@@ -40,7 +40,7 @@ WICK = '''class Wick:
 
 OF_NOBODY_HERE = {
     "kubelet_volume_stats": "a kubelet reports its volumes",
-    "kube_cronjob": "kube-state-metrics reports jobs",
+    "kube_": "kube-state-metrics reports jobs",
     "DCGM_FI": "a GPU's exporter reports it",
     "cia_canaries_taken_back_total": "no trial has ended",
 }
