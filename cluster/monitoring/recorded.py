@@ -64,7 +64,7 @@ def recorded_days(settings: Settings) -> list[Rule]:
 def _drift(part: str, whole: str) -> list[Rule]:
     """The rise of a share against the week before, and its z-score: the two-proportion test with a pooled variance.
 
-    Chance alone brings a z-score above 3 about once in 700 days.
+    Chance alone exceeds 3 in one of 740 independent looks; looks at overlapping days are not independent.
     """
     now, before = (f"namespace:{part}:{span} / namespace:{whole}:{span}" for span in ("increase1d", "increase7d_before"))
     parts, wholes = (f"(namespace:{name}:increase1d + namespace:{name}:increase7d_before)" for name in (part, whole))
