@@ -154,5 +154,28 @@ def test_a_switch_that_is_killed_is_whole_and_the_next_writer_finishes_it(
     assert not (settings.home / "index" / "switch.json").exists()
 
 
+def test_a_switch_on_the_server_that_is_killed_after_its_moment_leaves_nothing_that_matters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = QdrantClient(":memory:")
+    monkeypatch.setattr(store_server, "QdrantClient", lambda **_: client)
+    settings = Settings(home=tmp_path / "home", index=IndexSettings(qdrant_url="http://127.0.0.1:9"))
+    folder = tmp_path / "left"
+    folder.mkdir()
+    for version in (1, 2):
+        write((folder, folder), version)
+        state = prepare(settings, folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(client, "delete", lambda *_, **__: die())
+            with pytest.raises(KeyboardInterrupt):
+                Indexer(settings).switch({"left": state})
+        assert versions(settings) == [f"version {version}"]
+    write((folder, folder), 3)
+    Indexer(settings).switch({"left": prepare(settings, folder)})
+    fresh = Settings(home=tmp_path / "fresh")
+    Indexer(fresh).index(str(folder), name="left")
+    assert stored(settings, "left") == stored(fresh, "left")
+
+
 def die() -> None:
     raise KeyboardInterrupt
