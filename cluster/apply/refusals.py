@@ -60,10 +60,10 @@ class Target:
 def missing_kind(kind: str, api_version: str) -> OperationError:
     """Return the sentence for a kind that the server does not know."""
     group, _, version = api_version.rpartition("/")
-    project = BROUGHT_BY.get(group)
-    cure = f"install {project}" if project else f"install what brings {group or 'it'}"
+    project = BROUGHT_BY.get(group, f"what brings {group or 'it'}")
     return OperationError(
-        f"the cluster has no kind {kind} ({group or 'core'}, {version}): {cure}, or a release of it that has {version}"
+        f"the cluster has no kind {kind} ({group or 'core'}, {version}): install {project}, in a release that has {version}, "
+        "or have the settings deploy nothing of it"
     )
 
 
