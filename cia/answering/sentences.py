@@ -57,6 +57,18 @@ def is_named(result: SearchResult, question: str) -> bool:
     return bool(name) and name in _names_in(question)
 
 
+def is_spelled_out(result: SearchResult, question: str) -> bool:
+    """Whether ``question`` names ``result`` as code, and not by a word that is English as well.
+
+    As code is what has an underscore, a digit or an inner capital, or stands in back quotes, behind a dot or before a bracket.
+    """
+    if not is_named(result, question):
+        return False
+    name = result.symbol.rpartition(".")[2]
+    looks_like_code = not name.isalpha() or name[1:] != name[1:].lower()
+    return looks_like_code or bool(re.search(rf"[`.]{re.escape(name)}\b|\b{re.escape(name)}[`(]", question))
+
+
 def _names_in(question: str) -> set[str]:
     """Every word of ``question`` that could be a name, of a dotted one the last part."""
     return {name.rpartition(".")[2] for name in _NAME.findall(question)}

@@ -1,5 +1,6 @@
 """A small model says a number; the sentence, the citation and their truth are the code's."""
 
+import dataclasses
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -88,6 +89,41 @@ def test_a_question_in_words_is_pointed_to_other_places_too():
     assert build_prompt("How is somebody welcomed?", places, Budget(800), "choice").read("[2]") == (
         "`greet` is a function in `greet.py`: Return a greeting for one person. [2] See also `hail` [1] and `wave` [3]."
     )
+
+
+def scored(*scores: float, symbol: str = "greet") -> list[SearchResult]:
+    return [dataclasses.replace(found(path=f"{n}.py", symbol=symbol), score=score) for n, score in enumerate(scores)]
+
+
+def test_in_a_question_in_words_only_places_that_score_near_the_best_are_offered():
+    asked = build_prompt("How is somebody welcomed?", scored(3.0, 2.5, 1.0), Budget(800), "choice")
+    assert asked.choices == ("[1]", "[2]", ABSTENTION)
+    assert len(asked.context) == 3  # the others are still read, and pointed to
+    assert build_prompt("How is somebody welcomed?", scored(1.0, 2.5, 3.0), Budget(800), "choice", sure=True).choices == (
+        "[2]",
+        "[3]",
+    )
+    last = build_prompt("How is somebody welcomed?", scored(1.0, 3.0), Budget(800), "choice")
+    assert last.read("[2]").startswith("`greet` is a function in `1.py`")
+
+
+@pytest.mark.parametrize(
+    ("question", "symbol", "free"),
+    [
+        ("What does `greet` do?", "greet", True),
+        ("What does greet() do?", "greet", True),
+        ("What does app.greet do?", "greet", True),
+        ("What does greet_all do?", "greet_all", True),
+        ("What is MessageBox for?", "app.MessageBox", True),
+        ("Where do we greet people?", "greet", False),
+        ("Whom do we greet.", "greet", False),
+        ("What is a Message?", "Message", False),
+        ("What does `hail` do?", "greet", False),
+    ],
+)
+def test_a_name_that_is_spelled_out_as_code_leaves_the_choice_to_the_model(question, symbol, free):
+    choices = build_prompt(question, scored(3.0, 1.0, symbol=symbol), Budget(800), "choice", sure=True).choices
+    assert choices == (("[1]", "[2]") if free else ("[1]",))
 
 
 def test_cards_that_do_not_fit_are_left_out_and_cannot_be_chosen():
