@@ -7,14 +7,26 @@ from typing import TYPE_CHECKING, Any
 from cia.settings import Settings
 from cluster.part import Object
 from inference_services.cluster_objects import as_kubernetes_reads_it
+from inference_services.model_weights import FETCHES
 from inference_services.object_metadata import metadata
+from inference_services.vllm_pod import ACCOUNT as VLLM
+from runtimes.base_model_job import NAME as BASE_MODEL
+from runtimes.training_runtime import TRAINING
 
 if TYPE_CHECKING:
     from kubernetes.client import V1PolicyRule, V1ServiceAccount
 
 RAG_SERVER = "rag-server"
 INDEX = "index"
-"""Accounts of pods that call no API: they have no rights, and no token."""
+
+WITHOUT_RIGHTS = (
+    RAG_SERVER, "rag-server-postgres", "rag-server-redis", INDEX,
+    "qdrant", "qdrant-snapshot", "qdrant-restore",
+    "mlflow", "mlflow-postgres", "mlflow-object-store",
+    "langfuse-web", "langfuse-worker", "langfuse-postgres", "langfuse-clickhouse", "langfuse-redis", "langfuse-object-store",
+    VLLM, FETCHES["app.kubernetes.io/name"], BASE_MODEL, TRAINING, "gpu-exporter",
+)  # fmt: skip
+"""Accounts of pods that call no API: each has its own, without rights and without a token."""
 
 READ = ("get", "list", "watch")
 RBAC = "rbac.authorization.k8s.io"
@@ -28,7 +40,7 @@ def cluster_objects(settings: Settings) -> list[Object]:
     reads_runtimes = f"{settings.cluster.namespace}-{steps}"
     account = client.RbacV1Subject(kind="ServiceAccount", name=steps, namespace=settings.cluster.namespace)
     built: list[Any] = [
-        *(_account(settings, name) for name in (RAG_SERVER, INDEX, steps)),
+        *(_account(settings, name) for name in (*WITHOUT_RIGHTS, steps)),
         client.V1Role(api_version=f"{RBAC}/v1", kind="Role", metadata=metadata(settings, steps), rules=_rules_of_steps()),
         client.V1RoleBinding(
             api_version=f"{RBAC}/v1",

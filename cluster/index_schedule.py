@@ -30,7 +30,6 @@ def cluster_objects(settings: Settings) -> list[Object]:
         INDEX,
         [_container(settings)],
         user=settings.inference_services.user,
-        service_account=INDEX,
         labels=OUTSIDE,
         volumes=[params_volume(settings), claimed("shared", settings.cluster.home_claim), empty("tmp", "10Gi")],
     )

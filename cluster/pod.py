@@ -147,14 +147,16 @@ def pod_template(
     user: int,
     volumes: Sequence[V1Volume] = (),
     init_containers: Sequence[V1Container] = (),
-    service_account: str | None = None,
     calls_api: bool = False,
     restart_policy: str | None = None,
     grace_seconds: int | None = None,
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> V1PodTemplateSpec:
-    """Return pods that run as ``user``, whose group owns their volumes. Only with ``calls_api`` do they get a token."""
+    """Return pods that run as ``user``, whose group owns their volumes, with the account that has their name.
+
+    Only with ``calls_api`` do they get its token. `cluster.access` makes the accounts.
+    """
     from kubernetes import client
 
     return client.V1PodTemplateSpec(
@@ -165,7 +167,7 @@ def pod_template(
             volumes=list(volumes) or None,
             restart_policy=restart_policy,
             termination_grace_period_seconds=grace_seconds,
-            service_account_name=service_account,
+            service_account_name=name,
             automount_service_account_token=calls_api,
             # A Service would otherwise set NAME_PORT=tcp://... in every pod of the namespace, which some programs read.
             enable_service_links=False,

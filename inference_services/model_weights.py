@@ -107,6 +107,7 @@ def weights_job(settings: Settings, models: list[str]) -> V1Job:
                 metadata=client.V1ObjectMeta(labels=FETCHES),
                 spec=client.V1PodSpec(
                     restart_policy="OnFailure",
+                    service_account_name=FETCHES["app.kubernetes.io/name"],
                     automount_service_account_token=False,
                     enable_service_links=False,
                     containers=[_downloader(settings, wanted)],

@@ -22,6 +22,9 @@ CONTAINER = "kserve-container"
 """By this name KServe knows the container that serves."""
 
 HOST, PORT = "0.0.0.0", 8080
+ACCOUNT = "vllm"
+"""Service account of its pods. It has no rights, and they no token."""
+
 STATE = "/var/lib/code-assistant"
 """What `settings.home` is in a pod: adapters, compiled kernels. It goes with the pod."""
 
@@ -79,6 +82,7 @@ def predictor_fields(settings: Settings, pod: VllmPod, *, knative: bool = False)
         "node_selector": dict(settings.training.node_selector),
         "runtime_class_name": settings.cluster.gpu.runtime_class,
         "tolerations": [client.V1Toleration(key=GPU, operator="Exists", effect="NoSchedule")],
+        "service_account_name": ACCOUNT,
         "automount_service_account_token": False,
         # A Service called "vllm" would otherwise set VLLM_PORT in every pod of the namespace.
         "enable_service_links": False,

@@ -48,6 +48,7 @@ def _pod(settings: Settings, image: str) -> V1PodSpec:
     claim = client.V1PersistentVolumeClaimVolumeSource(claim_name=settings.cluster.home_claim)
     return client.V1PodSpec(
         restart_policy="OnFailure",
+        service_account_name=NAME,
         automount_service_account_token=False,
         enable_service_links=False,
         containers=[_downloader(settings, image)],

@@ -21,7 +21,7 @@ def cluster_objects(settings: Settings) -> list[dict[str, Any]]:
     gpu = settings.cluster.gpu
     built: list[Any] = [sharing_config(settings)]
     if gpu.device_plugin:
-        built.append(device_plugin(settings))
+        built += device_plugin(settings)
     if gpu.label_nodes:
         built += labeller(settings)
     if job := base_model_job(settings):

@@ -35,8 +35,20 @@ def sharing_config(settings: Settings) -> V1ConfigMap:
     )
 
 
-def device_plugin(settings: Settings) -> V1DaemonSet:
-    """Return the plugin, on every node that ``cluster.gpu.node_selector`` picks. Another configuration is another pod."""
+def device_plugin(settings: Settings) -> list[Any]:
+    """Return the plugin and its account, on every node that ``cluster.gpu.node_selector`` picks.
+
+    Another configuration is another pod.
+    """
+    from kubernetes import client
+
+    account = client.V1ServiceAccount(
+        api_version="v1", kind="ServiceAccount", metadata=_metadata(settings, PLUGIN), automount_service_account_token=False
+    )
+    return [account, _daemon_set(settings)]
+
+
+def _daemon_set(settings: Settings) -> V1DaemonSet:
     from kubernetes import client
 
     labels = {"app.kubernetes.io/name": PLUGIN}
@@ -75,6 +87,7 @@ def _pod(settings: Settings) -> V1PodSpec:
         tolerations=[client.V1Toleration(key=GPU, operator="Exists", effect="NoSchedule")],
         # Without it no pod gets a GPU, so that it goes last.
         priority_class_name="system-node-critical",
+        service_account_name=PLUGIN,
         automount_service_account_token=False,
         enable_service_links=False,
         security_context=client.V1PodSecurityContext(seccomp_profile=client.V1SeccompProfile(type="RuntimeDefault")),

@@ -111,6 +111,7 @@ def _pod(settings: Settings) -> IoK8sApiCoreV1PodSpec:
         nodeSelector=dict(settings.training.node_selector),
         tolerations=[models.IoK8sApiCoreV1Toleration(key=GPU, operator="Exists", effect="NoSchedule")],
         volumes=_volumes(settings),
+        serviceAccountName=TRAINING,
         automountServiceAccountToken=False,
         enableServiceLinks=False,
         # Told to stop, a training closes what is open and ends by itself.

@@ -99,7 +99,6 @@ def _pods(settings: Settings) -> V1PodTemplateSpec:
         RAG_SERVER,
         [_container(settings)],
         user=settings.inference_services.user,
-        service_account=RAG_SERVER,
         volumes=[
             params_volume(settings),
             empty("home", "1Gi"),

@@ -195,12 +195,16 @@ def test_nothing_of_a_node_is_mounted_but_the_folder_of_device_plugins(pods: lis
     assert mounted <= ON_THE_NODE
 
 
-def test_only_what_calls_the_api_gets_a_token_and_accounts_are_made(objects: list[Object], pods: list[RenderedPod]) -> None:
+def test_every_pod_has_an_account_that_is_made_and_a_token_only_where_it_calls_the_api(
+    objects: list[Object], pods: list[RenderedPod]
+) -> None:
     accounts = {built["metadata"]["name"] for built in of_kind(objects, "ServiceAccount")}
     for pod in pods:
         assert pod.spec["automountServiceAccountToken"] is (pod.name in WITH_A_TOKEN), pod.name
         assert pod.spec["enableServiceLinks"] is False, pod.name
-        assert pod.spec.get("serviceAccountName", "default") in accounts | {"default"}, pod.name
+        assert pod.spec["serviceAccountName"] in accounts, pod.name
+    shared = {pod.spec["serviceAccountName"] for pod in pods if pod.kind != "InferenceService"}
+    assert len(shared) == len({pod.labels["app.kubernetes.io/name"] for pod in pods if pod.kind != "InferenceService"})
     for binding in of_kind(objects, "RoleBinding", "ClusterRoleBinding"):
         assert {subject["name"] for subject in binding["subjects"]} <= accounts
         role = {(built["kind"], built["metadata"]["name"]) for built in of_kind(objects, "Role", "ClusterRole")}

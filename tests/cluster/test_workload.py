@@ -52,10 +52,11 @@ def test_an_image_comes_from_the_mirror() -> None:
     assert as_kubernetes_reads_it(template())["spec"]["containers"][0]["image"] == "mirror.example:5000/acme/shop:1.0"
 
 
-def test_only_a_pod_that_calls_the_api_gets_a_token() -> None:
-    pod = as_kubernetes_reads_it(template(service_account="clerk", calls_api=True))["spec"]
+def test_a_pod_has_the_account_of_its_name_and_a_token_only_where_it_calls_the_api() -> None:
+    pod = as_kubernetes_reads_it(template(calls_api=True))["spec"]
     assert pod["automountServiceAccountToken"]
-    assert pod["serviceAccountName"] == "clerk"
+    assert pod["serviceAccountName"] == "shop"
+    assert not as_kubernetes_reads_it(template())["spec"]["automountServiceAccountToken"]
 
 
 def test_whatever_selects_the_pods_finds_them_by_their_labels() -> None:
