@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cluster.apply.applying import RefusedError
     from cluster.apply.server import Server
     from cluster.connection import Connection
-    from cluster.part import Object
+    from cluster.part import Object, Part
 
 app = typer.Typer(help="The platform on Kubernetes.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cluster_secret.app, name="secret")
@@ -55,26 +55,22 @@ def render(out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the
 def diff(only: Only = None, context: Context = None, as_json: AsJson = False) -> None:
     """Show what an apply would change; exit code 1 when it would change anything."""
     from cluster.apply.differences import differences
-    from cluster.apply.ownership import owned, prunable
     from cluster.apply.planning import plan
-    from cluster.platform import platform
 
-    settings, (_, server) = _settings(), _open(context)
-    parts = platform(settings, only or ())
-    found = plan(server, parts, past_conflicts=True)
-    rendered = [built for _, objects in parts for built in objects]
-    left = prunable(owned(server, settings, rendered, only or ()), parts)
+    run = _begin(context, only, as_json)
+    found = plan(run.server, run.parts, past_conflicts=True)
+    left = run.no_longer_made()
     shown = [
         display.Shown(change, differences(change.live, change.after) if change.live and change.after else [])
         for change in found.changes
         if change.outcome != "unchanged"
     ]
     if as_json:
-        print(json.dumps(documents.differences_as_json(server, shown, found.refusals, left)))
+        print(json.dumps(documents.differences_as_json(run.server, shown, found.refusals, left)))
     else:
         display.print_differences(shown, left, len(found.changes))
         display.complain_of_refusals(found.refusals)
-    display.print_remarks(server.warnings)
+    display.print_remarks(run.server.warnings)
     if found.refusals:
         raise OperationError(f"the cluster refuses {display.objects(len(found.refusals))}; the rest was compared")
     if shown or left:
@@ -94,47 +90,29 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Bring the cluster to what the settings say, and wait until it is ready."""
-    from cluster.apply import applying
+    from cluster.apply.applying import RefusedError
 
-    settings, (connection, server) = _settings(), _open(context)
-    lines = display.Lines(quiet=as_json)
-    lines.heading(server, settings.cluster.namespace)
-    document: dict[str, Any] = {
-        "context": server.context,
-        "namespace": settings.cluster.namespace,
-        "dry_run": dry_run is not None,
-    }
+    run = _begin(context, only, as_json)
+    run.lines.heading(run.server, run.settings.cluster.namespace)
+    document = {"context": run.server.context, "namespace": run.settings.cluster.namespace, "dry_run": dry_run is not None}
+    pending: list[dict[str, Any]] = []
     try:
         if dry_run:
-            found = applying.agreed(server, settings, only or (), force=force_conflicts)
-            for change in found.changes:
-                lines.outcome(change.part, change.outcome, change.built)
-            document["objects"] = [documents.outcome_as_json(one.part, one.outcome, one.built) for one in found.changes]
-            document["pruned"] = _prune(server, settings, only or (), lines, asked=prune, yes=True, dry_run=True)
-            lines.summary(document["objects"], "would be ")
+            document |= _tried_out(run, force_conflicts)
+            document["pruned"] = _prune(run, asked=prune, yes=True, dry_run=True)
         else:
-            applied, secret = applying.apply(
-                connection,
-                server,
-                settings,
-                only or (),
-                force=force_conflicts,
-                show=lambda one: lines.outcome(one.part, one.outcome, one.after),
-            )
-            document["objects"] = [documents.outcome_as_json(one.part, one.outcome, one.after) for one in applied]
-            lines.secret(settings.cluster.secret, secret)
-            document["secret"] = documents.secret_as_json(secret)
-            document["pruned"] = _prune(server, settings, only or (), lines, asked=prune, yes=yes, dry_run=False)
-            lines.summary(document["objects"])
+            applied, told = _applied(run, force_conflicts)
+            document |= told
+            document["pruned"] = _prune(run, asked=prune, yes=yes, dry_run=False)
             if not no_wait:
-                document["pending"] = _wait(server, [one.after for one in applied], timeout, as_json)
-    except applying.RefusedError as refused:
+                document["pending"] = pending = _wait(run.server, applied, timeout, as_json)
+    except RefusedError as refused:
         _refuse(refused, as_json)
-    display.print_remarks(server.warnings)
+    display.print_remarks(run.server.warnings)
     if as_json:
         print(json.dumps(document))
-    if document.get("pending"):
-        raise OperationError(f"not ready: {display.objects(len(document['pending']))}; `cia cluster doctor` looks for causes")
+    if pending:
+        raise OperationError(f"not ready: {display.objects(len(pending))}; `cia cluster doctor` looks for causes")
 
 
 @app.command()
@@ -149,26 +127,22 @@ def delete(
 ) -> None:
     """Take the platform off the cluster. Volumes, the secret and the namespace stay unless --volumes is given."""
     from cluster.apply import deletion
-    from cluster.platform import platform
 
-    settings, (_, server) = _settings(), _open(context)
-    rendered = [built for _, objects in platform(settings, only or ()) for built in objects]
-    going, staying = deletion.deletable(server, settings, rendered, only or (), volumes=volumes)
-    lines = display.Lines(quiet=as_json)
-    lines.heading(server, settings.cluster.namespace)
-    lines.listed("would go" if dry_run else "goes", going)
-    lines.listed("stays", staying)
+    run = _begin(context, only, as_json)
+    going, staying = deletion.deletable(run.server, run.settings, run.rendered, run.only, volumes=volumes)
+    run.lines.heading(run.server, run.settings.cluster.namespace)
+    run.lines.listed("would go" if dry_run else "goes", going)
+    run.lines.listed("stays", staying)
     if going and not dry_run:
         _confirm(f"delete {display.objects(len(going))}?", yes)
-    deletion.delete(server, going, dry_run=dry_run is not None, seconds=timeout)
-    display.print_remarks(server.warnings)
+    deletion.delete(run.server, going, dry_run=dry_run is not None, seconds=timeout)
+    display.print_remarks(run.server.warnings)
     if as_json:
         named = {"deleted": going, "spared": staying}
         print(json.dumps({key: [documents.named_as_json(live) for live in objects] for key, objects in named.items()}))
     else:
-        print(
-            f"{'would delete' if dry_run else 'deleted'} {display.objects(len(going))}" if going else "there is nothing to delete"
-        )
+        done = f"{'would delete' if dry_run else 'deleted'} {display.objects(len(going))}"
+        print(done if going else "there is nothing to delete")
 
 
 @app.command()
@@ -186,37 +160,85 @@ def doctor(only: Only = None, context: Context = None, as_json: AsJson = False) 
         raise typer.Exit(1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a command that talks to a cluster works with."""
+
+    settings: Settings
+    connection: Connection
+    server: Server
+    only: list[str]
+    parts: list[tuple[Part, list[Object]]]
+    lines: display.Lines
+
+    @property
+    def rendered(self) -> list[Object]:
+        return [built for _, objects in self.parts for built in objects]
+
+    def no_longer_made(self) -> list[Object]:
+        """Return what is on the cluster and could be pruned."""
+        from cluster.apply.ownership import owned, prunable
+
+        return prunable(owned(self.server, self.settings, self.rendered, self.only), self.parts)
+
+
 def _settings() -> Settings:
     """Return the settings of the cluster's profile: nobody applies a laptop's."""
     return load_settings("cluster")
 
 
-def _open(context: str | None) -> tuple[Connection, Server]:
+def _begin(context: str | None, only: list[str] | None, quiet: bool) -> _Run:
     from cluster.apply.server import Server
     from cluster.connection import connect
-
-    connection = connect(context)
-    return connection, Server(connection)
-
-
-def _prune(
-    server: Server, settings: Settings, only: Collection[str], lines: display.Lines, *, asked: bool, yes: bool, dry_run: bool
-) -> list[dict[str, Any]]:
-    from cluster.apply import deletion
-    from cluster.apply.ownership import owned, prunable
     from cluster.platform import platform
 
-    parts = platform(settings, only)
-    left = prunable(owned(server, settings, [built for _, objects in parts for built in objects], only), parts)
+    settings = _settings()
+    parts = platform(settings, only or ())
+    connection = connect(context)
+    return _Run(settings, connection, Server(connection), only or [], parts, display.Lines(quiet))
+
+
+def _tried_out(run: _Run, force: bool) -> dict[str, Any]:
+    from cluster.apply.applying import agreed
+
+    changes = agreed(run.server, run.settings, run.only, force=force).changes
+    for change in changes:
+        run.lines.outcome(change.part, change.outcome, change.built)
+    objects = [documents.outcome_as_json(one.part, one.outcome, one.built) for one in changes]
+    run.lines.summary(objects, "would be ")
+    return {"objects": objects}
+
+
+def _applied(run: _Run, force: bool) -> tuple[list[Object], dict[str, Any]]:
+    from cluster.apply import applying
+
+    applied, secret = applying.apply(
+        run.connection,
+        run.server,
+        run.settings,
+        run.only,
+        force=force,
+        show=lambda one: run.lines.outcome(one.part, one.outcome, one.after),
+    )
+    objects = [documents.outcome_as_json(one.part, one.outcome, one.after) for one in applied]
+    run.lines.secret(run.settings.cluster.secret, secret)
+    run.lines.summary(objects)
+    return [one.after for one in applied], {"objects": objects, "secret": documents.secret_as_json(secret)}
+
+
+def _prune(run: _Run, *, asked: bool, yes: bool, dry_run: bool) -> list[dict[str, Any]]:
+    from cluster.apply import deletion
+
+    left = run.no_longer_made()
     if not left:
         return []
-    lines.listed("would be pruned" if dry_run or not asked else "is pruned", left)
+    run.lines.listed("would be pruned" if dry_run or not asked else "is pruned", left)
     if not asked:
-        lines.remark("the settings no longer make these; --prune deletes them")
+        run.lines.remark("the settings no longer make these; --prune deletes them")
         return []
     if not dry_run:
         _confirm(f"delete {display.objects(len(left))}?", yes)
-    deletion.delete(server, left, dry_run=dry_run)
+    deletion.delete(run.server, left, dry_run=dry_run)
     return [documents.named_as_json(live) for live in left]
 
 

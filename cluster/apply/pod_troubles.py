@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from cia.errors import AccessError
+from cia.errors import AccessError, CiaError
 from cluster.apply.readiness import conditions, told
 from cluster.apply.server import Server
 from cluster.part import Object
@@ -30,8 +30,8 @@ class Surroundings:
             for event in sorted(server.objects("v1", "Event", namespace), key=_when):
                 about = event.get("involvedObject") or {}
                 self._events[about.get("kind", ""), about.get("name", "")].append(event)
-        except AccessError as error:
-            if str(error) not in server.warnings:
+        except CiaError as error:  # the objects themselves are still watched; they only go unexplained
+            if isinstance(error, AccessError) and str(error) not in server.warnings:
                 server.warnings.append(str(error))
 
     def trouble(self, live: Object) -> str:

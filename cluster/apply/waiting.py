@@ -36,73 +36,72 @@ def wait(
 
     ``show`` gets what is pending whenever that may have changed. A watch that breaks is begun anew.
     """
-    waited = [built for built in applied if built["kind"] in LACKS]
-    changed = threading.Event()
-    places: set[tuple[Kind, str | None]] = {
-        ((built["apiVersion"], built["kind"]), built["metadata"].get("namespace")) for built in waited
-    }
-    watched = {place: Watched(server, *place, changed) for place in sorted(places, key=str)}
-    for watch in watched.values():
-        watch.start()
+    look = _Look(server, [built for built in applied if built["kind"] in LACKS])
+    deadline = time.monotonic() + seconds
     try:
-        began = time.monotonic()
-        for watch in watched.values():
-            watch.listed.wait(max(0.0, began + LOOK_SECONDS - time.monotonic()))
-        return _until_ready(server, waited, watched, changed, began + seconds, show)
+        look.begin()
+        while True:
+            pending = look.pending()
+            show(pending)
+            left = deadline - time.monotonic()
+            if all(one.final for one in pending) or left <= 0:
+                return pending
+            look.changed.wait(min(LOOK_SECONDS, left))
     finally:
-        for watch in watched.values():
+        look.end()
+
+
+class _Look:
+    """Watches the kinds of the objects that are waited for, and looks at pods and events now and then."""
+
+    def __init__(self, server: Server, waited: list[Object]) -> None:
+        self.changed = threading.Event()
+        self._server, self._waited = server, waited
+        self._watched = {_place(built): Watched(server, *_place(built), self.changed) for built in waited}
+        self._around: dict[str, Surroundings] = {}
+        self._looked = 0.0
+
+    def begin(self) -> None:
+        for watch in self._watched.values():
+            watch.start()
+        patience = time.monotonic() + LOOK_SECONDS
+        for watch in self._watched.values():
+            watch.listed.wait(max(0.0, patience - time.monotonic()))
+
+    def end(self) -> None:
+        for watch in self._watched.values():
             watch.stop()
 
+    def pending(self) -> list[Pending]:
+        """Return what is not ready now and why."""
+        self.changed.clear()
+        lacking = [(built, reason) for built in self._waited if (reason := self._lack(built))]
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            namespaces = dict.fromkeys(built["metadata"].get("namespace") for built, _ in lacking)
+            self._around = {namespace: Surroundings(self._server, namespace) for namespace in namespaces if namespace}
+            self._looked = time.monotonic()
+        return [one for built, reason in lacking if (one := self._explained(built, reason))]
 
-def _until_ready(
-    server: Server,
-    waited: list[Object],
-    watched: dict[tuple[Kind, str | None], Watched],
-    changed: threading.Event,
-    deadline: float,
-    show: Callable[[list[Pending]], None],
-) -> list[Pending]:
-    surroundings: dict[str, Surroundings] = {}
-    looked = 0.0
-    while True:
-        changed.clear()
-        if surroundings_are_old := time.monotonic() - looked >= LOOK_SECONDS:
-            looked = time.monotonic()
-        lacking = [
-            (built, live, reason) for built in waited if (reason := _lack(watched, built)) for live in [_live(watched, built)]
-        ]
-        if surroundings_are_old and lacking:
-            namespaces = dict.fromkeys(built["metadata"].get("namespace") for built, _, _ in lacking)
-            surroundings = {namespace: Surroundings(server, namespace) for namespace in namespaces if namespace}
-        pending = [one for found in lacking if (one := _explained(*found, surroundings))]
-        show(pending)
-        left = deadline - time.monotonic()
-        if all(one.final for one in pending) or left <= 0:
-            return pending
-        changed.wait(min(LOOK_SECONDS, left))
+    def _live(self, built: Object) -> Object | None:
+        metadata = built["metadata"]
+        return self._watched[_place(built)].objects.get((metadata.get("namespace"), metadata["name"]))
 
+    def _lack(self, built: Object) -> Lack | None:
+        watch, live = self._watched[_place(built)], self._live(built)
+        if watch.trouble or not watch.listed.is_set():
+            return Lack(watch.trouble or "not looked at yet")
+        return lack(live) if live else Lack("is no longer there: something deleted it")
 
-def _live(watched: dict[tuple[Kind, str | None], Watched], built: Object) -> Object | None:
-    namespace = built["metadata"].get("namespace")
-    watch = watched[(built["apiVersion"], built["kind"]), namespace]
-    return watch.objects.get((namespace, built["metadata"]["name"]))
+    def _explained(self, built: Object, reason: Lack) -> Pending | None:
+        metadata, live, why = built["metadata"], self._live(built), reason.why
+        around = self._around.get(metadata.get("namespace") or "")
+        if around and live:
+            if live["kind"] == "PersistentVolumeClaim" and around.waits_for_its_first_pod(live):
+                return None
+            if trouble := around.trouble(live):
+                why = f"{why}: {trouble}"
+        return Pending(metadata.get("labels", {}).get(PART_LABEL, ""), built["kind"], metadata["name"], why, reason.final)
 
 
-def _lack(watched: dict[tuple[Kind, str | None], Watched], built: Object) -> Lack | None:
-    watch = watched[(built["apiVersion"], built["kind"]), built["metadata"].get("namespace")]
-    live = _live(watched, built)
-    if watch.trouble or not watch.listed.is_set():
-        return Lack(watch.trouble or "not looked at yet")
-    return lack(live) if live else Lack("is no longer there: something deleted it")
-
-
-def _explained(built: Object, live: Object | None, reason: Lack, surroundings: dict[str, Surroundings]) -> Pending | None:
-    around = surroundings.get(built["metadata"].get("namespace") or "")
-    why = reason.why
-    if around and live:
-        if live["kind"] == "PersistentVolumeClaim" and around.waits_for_its_first_pod(live):
-            return None
-        if trouble := around.trouble(live):
-            why = f"{why}: {trouble}"
-    part = built["metadata"].get("labels", {}).get(PART_LABEL, "")
-    return Pending(part, built["kind"], built["metadata"]["name"], why, reason.final)
+def _place(built: Object) -> tuple[Kind, str | None]:
+    return (built["apiVersion"], built["kind"]), built["metadata"].get("namespace")

@@ -49,9 +49,7 @@ class Watched(threading.Thread):
 
         while not self._stopped.is_set():
             try:
-                version = self._list()
-                self.trouble = ""
-                self._follow(version)
+                self._follow(self._list())
             except CiaError as error:
                 self.trouble = str(error)
                 self._changed.set()
@@ -63,6 +61,7 @@ class Watched(threading.Thread):
         api_version, kind = self._kind
         items, version = self._server.listed(api_version, kind, self._namespace, MINE)
         self.objects = {_place(item): item for item in items}
+        self.trouble = ""
         self.listed.set()
         self._changed.set()
         return version

@@ -9,7 +9,7 @@ import pytest
 
 from cluster.apply import waiting, watching
 from cluster.apply.readiness import lack
-from cluster.apply.server import Server
+from cluster.apply.server import ATTEMPTS, Server
 from cluster.apply.waiting import Pending, wait
 from cluster.part import Object
 from tests.cluster.apply.applying_kubernetes import Cluster
@@ -76,6 +76,15 @@ def test_a_server_that_may_not_be_listed_is_told_and_not_taken_for_ready(
 ) -> None:
     cluster.answer("GET", "deployments", 403, 'User "jane" cannot list resource "deployments" in API group "apps"')
     assert "jane may not list deployments.apps" in why(server, deployment)
+
+
+def test_a_server_that_restarts_meanwhile_is_waited_for(cluster: Cluster, server: Server, deployment: Object) -> None:
+    cluster.answer("GET", "/pods|/events", 503, "apiserver is shutting down")
+    cluster.answer("GET", "/deployments", 503, "apiserver is shutting down", times=ATTEMPTS)
+    becomes_ready(cluster, 0.3)
+    shown: list[list[Pending]] = []
+    assert wait(server, [deployment], 10, shown.append) == []
+    assert any("too busy to list Deployment" in one.why for pending in shown for one in pending)
 
 
 def test_a_pod_that_no_node_takes_says_why(cluster: Cluster, server: Server, deployment: Object) -> None:
