@@ -111,9 +111,9 @@ class Pointers:
     def _switch(self) -> dict[str, IndexedRepository]:
         try:
             stored = json.loads((self._directory / SWITCH).read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
-        return {repo: IndexedRepository(**record) for repo, record in stored.items()}
+            return {repo: IndexedRepository(**record) for repo, record in stored.items()}
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
+            return {}  # there is none, or it is damaged: what it stood above is still there
 
     def _write_switch(self, switch: Mapping[str, IndexedRepository]) -> None:
         path = self._directory / SWITCH

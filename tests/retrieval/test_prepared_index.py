@@ -148,6 +148,11 @@ def test_a_switch_that_is_killed_is_whole_and_the_next_writer_finishes_it(
         with pytest.raises(KeyboardInterrupt):
             Indexer(settings).switch(states)
     assert versions(settings) == ["version 2", "version 2"]
+    switch = settings.home / "index" / "switch.json"
+    whole = switch.read_text()
+    switch.write_text(whole[:20])
+    assert versions(settings) == ["version 1", "version 1"]
+    switch.write_text(whole)
     for folder in folders:
         Indexer(settings).index(str(folder), name=folder.name)
     assert versions(settings) == ["version 2", "version 2"]
