@@ -46,7 +46,7 @@ def check_gpu_budget(examination: Examination) -> Iterator[Finding]:
     if without := _without_place(everyone, free):
         names = ", ".join(sorted({wish.name for wish in without}))
         fix = (
-            "add a GPU, or write fewer to inference_services.deployed; without embeddings set index.embedding_model to minilm "
+            "add a GPU, or write fewer to inference_services.deployed; without embeddings set index.embedding_model to static "
             "and index.embedding_url to null"
         )
         yield broken(AREA, "serving", f"{said}: no place for {names}", fix)
@@ -69,7 +69,7 @@ def _of_training(examination: Examination, everyone: Sequence[Wish], free: dict[
         AREA,
         "training",
         f"a TrainJob of {slices} would wait for good: {holders} of {sum(free.values())} stay taken",
-        "add a GPU, or take embeddings out of inference_services.deployed (index.embedding_model: minilm)",
+        "add a GPU, or take embeddings out of inference_services.deployed (index.embedding_model: static, index.embedding_url: null)",
     )
 
 
