@@ -1,6 +1,6 @@
 """What the steps of one run did, written down where they all can read it: a file of JSON lines on the home volume.
 
-The run's id stands in ``PIPELINE_RUN_ID``; without one nothing is written down.
+The run's id stands in the variable ``PIPELINE_RUN_ID``; without one nothing is written down.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-RUN_VARIABLE = "PIPELINE_RUN_ID"
+from runtimes.train_jobs import RUN_VARIABLE
+
 KEPT_DAYS = 30
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cia.settings import Settings
-from components.run_journal import RUN_VARIABLE, StepEnd, forget_old_runs, read_run
+from components.run_journal import StepEnd, forget_old_runs, read_run
 from components.tables import markdown_table
+from runtimes.train_jobs import RUN_VARIABLE
 
 POST_SECONDS = 10.0
 DECIDES = "register_model"

@@ -17,10 +17,10 @@ from cia.durable_files import exclusive
 from cia.errors import OperationError
 from cia.leash import Leashed
 from cia.settings import Settings, for_child_process
-from components.run_journal import RUN_VARIABLE
 from components.step import read_event
 from pipelines.arguments import pipeline_arguments
 from pipelines.local_process import pipeline_state
+from runtimes.train_jobs import RUN_VARIABLE
 
 Observer = Callable[[dict[str, Any]], None]
 """Gets every announcement of a step (see ``components.step``), and ``{"event": "cached"}`` for a step that was reused."""

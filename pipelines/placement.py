@@ -11,7 +11,7 @@ from kfp.dsl.pipeline_task import PipelineTask
 from cia.cluster_settings import PARAMS_FOLDER
 from cia.corpus.private_git import PASSWORD, USERNAME, credential_environment
 from cia.settings import Settings, StepSettings
-from components.run_journal import RUN_VARIABLE
+from runtimes.train_jobs import RUN_VARIABLE
 from runtimes.training_runtime import GPU, HOME, model_cache
 
 REACHES_OUTSIDE = ("fetch-corpus",)

@@ -20,7 +20,7 @@ from runtimes.job_output import JobOutput
 from runtimes.pod_logs import PodLogs
 from runtimes.train_job import FineTuneRequest, FineTuneResult
 from runtimes.train_job_pods import how_it_ended, waits_for, waits_for_gpu
-from runtimes.train_jobs import JobEnd, TrainJobs, end_of, is_going
+from runtimes.train_jobs import JobEnd, TrainJobs, end_of, is_going, is_of_this_run
 from runtimes.training_runtime import WORKER
 
 AWAY_SECONDS = 120.0
@@ -56,7 +56,7 @@ class ClusterTrainer:
         """Return the adapter and its figures; a job that already does this is waited for, not started twice.
 
         Raises OperationError with the cause when the job fails (it stays in the cluster, to be looked at, until the next
-        try), and UnavailableError when the cluster does not take it. Ended by Ctrl-C or SIGTERM, it deletes the job.
+        run), and UnavailableError when the cluster does not take it. Ended by Ctrl-C or SIGTERM, it deletes the job.
         """
         jobs, name = TrainJobs(self._settings), self.name_of(request)
         with sigterm_as_exit():
@@ -77,8 +77,14 @@ class ClusterTrainer:
             jobs.submit(name, request.command())
             return
         end = end_of(known)
-        left_a_result = (request.out / "training.json").exists()
-        if is_going(known) or (end is not None and not (end.completed and left_a_result)):
+        if end is None:
+            spent = False
+        elif end.completed:
+            spent = not (request.out / "training.json").exists()
+        else:
+            # The job has tries of its own: those of the step are for when the step's own pod is lost.
+            spent = not is_of_this_run(known)
+        if spent or is_going(known):
             jobs.replace(name, request.command())
 
     def _wait(self, jobs: TrainJobs, name: str, output: JobOutput, progress: Progress) -> None:
@@ -121,7 +127,7 @@ class ClusterTrainer:
         told = "; ".join(filter(None, (output.cause, facts, end.why)))
         return OperationError(
             f"the TrainJob {name} failed: {told or 'it printed nothing'}; "
-            f"it stays until the next try: kubectl -n {jobs.namespace} describe trainjob {name}"
+            f"it stays until the next run: kubectl -n {jobs.namespace} describe trainjob {name}"
         )
 
     def _too_long(self, name: str) -> OperationError:

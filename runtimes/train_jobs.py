@@ -15,6 +15,10 @@ from cia.settings import Settings
 KIND = {"group": "trainer.kubeflow.org", "version": "v1alpha1", "plural": "trainjobs"}
 OF_JOB = "jobset.sigs.k8s.io/jobset-name"
 """Label of a TrainJob's pods: its JobSet is named after it."""
+RUN_VARIABLE = "PIPELINE_RUN_ID"
+"""Environment variable with the id of the pipeline's run; unset outside of one."""
+OF_RUN = "code-assistant/run"
+"""Label of a TrainJob: the run that submitted it."""
 GONE_SECONDS = 180.0
 """For a deleted job's pods to end and the job with them."""
 
@@ -51,7 +55,7 @@ class TrainJobs:
 
         options = [
             Name(name),
-            Labels({"app.kubernetes.io/part-of": "code-assistant"}),
+            Labels({"app.kubernetes.io/part-of": "code-assistant", OF_RUN: os.environ.get(RUN_VARIABLE, "")}),
             TrainerCommand(["python", "-m"]),
             TrainerArgs(list(command)),
             ActiveDeadlineSeconds(self._timeout),
@@ -125,6 +129,12 @@ class TrainJobs:
 def is_going(job: dict[str, Any]) -> bool:
     """Return whether ``job`` is deleted and its pods are still ending."""
     return "deletionTimestamp" in job["metadata"]
+
+
+def is_of_this_run(job: dict[str, Any]) -> bool:
+    """Return whether an earlier try of the same step in the same run submitted ``job``."""
+    run = os.environ.get(RUN_VARIABLE)
+    return bool(run) and job["metadata"].get("labels", {}).get(OF_RUN) == run
 
 
 def end_of(job: dict[str, Any]) -> JobEnd | None:

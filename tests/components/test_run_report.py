@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from cia.settings import Settings
-from components.run_journal import RUN_VARIABLE, forget_old_runs, read_run
+from components.run_journal import forget_old_runs, read_run
 from components.run_report import post, report_of
 from components.step import Step
+from runtimes.train_jobs import RUN_VARIABLE
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from cia.errors import OperationError, UnavailableError
 from cia.settings import Settings, load_settings
 from runtimes.cluster_trainer import ClusterTrainer
 from runtimes.train_job import FineTuneRequest
+from runtimes.train_jobs import RUN_VARIABLE
 from runtimes.training_runtime import code_assistant_qlora
 from tests.runtimes.stand_in_cluster import Cluster, later
 
@@ -224,6 +225,21 @@ def test_a_job_that_failed_before_is_replaced(cluster: Cluster, trainer: Cluster
     finishes(cluster)
     trainer.run(request_)
     assert (cluster.submitted, cluster.deleted) == ([name], [name, name])
+
+
+def test_a_job_that_failed_in_this_run_is_not_started_again(
+    cluster: Cluster, trainer: ClusterTrainer, request_: FineTuneRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(RUN_VARIABLE, "run-1")
+    fails(cluster, "error: the examples are empty", **exited(2))
+    for _ in range(2):
+        with pytest.raises(OperationError, match="the examples are empty"):
+            trainer.run(request_)
+    assert len(cluster.submitted) == 1
+    monkeypatch.setenv(RUN_VARIABLE, "run-2")
+    finishes(cluster)
+    trainer.run(request_)
+    assert len(cluster.submitted) == 2
 
 
 def test_a_job_that_is_going_is_waited_for_and_not_taken_for_the_new_one(
