@@ -25,7 +25,7 @@ Experiment = Annotated[str | None, typer.Option(help="KFP experiment; default: r
 def compile_(
     out: Annotated[Path, typer.Option("-o", "--out", help="Folder for the packages.")] = Path("build/pipelines"),
 ) -> None:
-    """Write the packages that Kubeflow Pipelines takes; the same bytes every time."""
+    """Write the packages for Kubeflow; the same bytes each time."""
     from pipelines import compile_pipelines
 
     for package in compile_pipelines(load_settings(), out):
@@ -34,7 +34,7 @@ def compile_(
 
 @app.command("run")
 def run() -> None:
-    """Run the whole pipeline on this machine; unchanged steps are reused."""
+    """Run it on this machine; unchanged steps are reused."""
     settings = load_settings()
     if settings.pipeline.engine != "local":
         raise InputError("pipeline.engine is 'kubeflow': use `cia pipeline submit`, or set CIA_PIPELINE__ENGINE=local")
@@ -56,7 +56,7 @@ def submit(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Do every step anew.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Show what it does until it ends; exit code 1 when it fails.")] = False,
 ) -> None:
-    """Start a run on the KFP API at pipeline.host; print its id and where a browser shows it."""
+    """Start a run on Kubeflow; print its id and its address."""
     settings = _with_changes(changes or [], no_cache)
     from pipelines import submit as submit_run
 
@@ -68,7 +68,7 @@ def submit(
 
 @app.command("watch")
 def watch(run: Annotated[str, typer.Argument(help="Id of a run, as `cia pipeline runs` lists it.")]) -> None:
-    """Show what a run does until it ends; exit code 1 when it fails."""
+    """Show a run until it ends; exit code 1 when it fails."""
     _wait(load_settings(), run)
 
 
@@ -77,7 +77,7 @@ def runs(
     experiment: Experiment = None,
     limit: Annotated[int, typer.Option(help="How many, the newest first.", min=1, max=100)] = 20,
 ) -> None:
-    """List runs: id, state, what the gate decided, age, name."""
+    """List runs: id, state, decision of the gate, age, name."""
     from pipelines import list_runs
 
     for one in list_runs(load_settings(), experiment, limit):
@@ -99,7 +99,10 @@ def schedule(
     experiment: Experiment = None,
     delete: Annotated[bool, typer.Option("--delete", help="End it.")] = False,
 ) -> None:
-    """Have Kubeflow index corpus.sources again and again; called twice it changes nothing."""
+    """Have Kubeflow index corpus.sources on a schedule.
+
+    Called again with the same settings, it changes nothing.
+    """
     from pipelines import schedule_index, unschedule_index
 
     settings = load_settings()
