@@ -36,7 +36,7 @@ class DryRun(StrEnum):
 Only = Annotated[list[str] | None, typer.Option("--only", help="A part of the platform; may be given several times.")]
 Context = Annotated[str | None, typer.Option("--context", help="Context of the kubeconfig; default: its current one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before anything is deleted.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before anything is deleted or replaced.")]
 TryOut = Annotated[DryRun | None, typer.Option("--dry-run", help="Let the server try it without keeping anything.")]
 Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Seconds to wait for it to be ready.")]
 
@@ -160,6 +160,26 @@ def doctor(only: Only = None, context: Context = None, as_json: AsJson = False) 
         raise typer.Exit(1)
 
 
+@app.command("restore-index")
+def restore_index(
+    snapshot: Annotated[str, typer.Argument(help="Its name, as the snapshot job printed it; default: the newest.")] = "latest",
+    context: Context = None,
+    yes: Yes = False,
+) -> None:
+    """Put a snapshot of the index back, in place of the index that is there."""
+    from cli.progress_line import progress_line
+    from cluster.apply.server import Server
+    from cluster.connection import connect
+    from cluster.qdrant.restoring import restore_in_cluster
+
+    settings = _settings()
+    server = Server(connect(context))
+    _confirm(f"replace the index in {settings.cluster.namespace} by the snapshot {snapshot}?", yes)
+    with progress_line("restore-index") as progress:
+        said = restore_in_cluster(server, settings, snapshot, progress)
+    print(said)
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """What a command that talks to a cluster works with."""
@@ -264,5 +284,5 @@ def _confirm(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InputError("nobody is there to ask before deleting; --yes goes on without asking")
+        raise InputError("nobody is there to ask before anything is deleted or replaced; --yes goes on without asking")
     typer.confirm(question, abort=True, err=True)

@@ -11,6 +11,7 @@ import yaml
 
 from cia.errors import OperationError
 from cia.settings import load_settings
+from cli.main import run
 from cluster.apply.server import Server
 from cluster.connection import connect
 from cluster.qdrant.restoring import JOB_LABEL, restore_in_cluster
@@ -68,3 +69,16 @@ def test_a_restore_that_fails_says_why(cluster: Cluster) -> None:
     told, pause = the_controller(cluster, "error: there is no snapshot 'yesterday'", "Failed")
     with pytest.raises(OperationError, match=r"failed: .*no snapshot 'yesterday'.*kubectl logs job/qdrant-restore-"):
         restore_in_cluster(Server(connect()), SETTINGS, "yesterday", lambda stage, done, total: told.append(stage), pause)
+
+
+def test_the_command_asks_first_and_prints_what_the_job_said(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    done = {"type": "Complete", "status": "True"}
+    job = {"kind": "Job", "metadata": {"name": "qdrant-restore-1", "namespace": NAMESPACE}, "status": {"conditions": [done]}}
+    cluster.put("v1/pods", {"metadata": {"name": "p", "namespace": NAMESPACE, "labels": {JOB_LABEL: "qdrant-restore-1"}}})
+    cluster.kubernetes.answers.append(Answer("GET", r"jobs/qdrant-restore-\d+", 200, job))
+    cluster.kubernetes.answers.append(Answer("GET", "pods/p/log", 200, "restored 2026-11-20T02-30-00"))  # type: ignore[arg-type]
+    assert run(["cluster", "restore-index"]) == 2
+    assert "--yes goes on without asking" in capsys.readouterr().err
+    assert not any(name.startswith("qdrant-restore") for (_, _, name) in cluster.kubernetes.objects)
+    assert run(["cluster", "restore-index", "--yes"]) == 0
+    assert "restored 2026-11-20T02-30-00" in capsys.readouterr().out
