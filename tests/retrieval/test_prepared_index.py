@@ -68,10 +68,13 @@ def test_what_is_prepared_is_seen_by_nobody_until_all_of_it_is_switched(settings
 
 
 def test_what_is_switched_to_equals_a_fresh_index(settings: Settings, folders: Folders, tmp_path: Path) -> None:
+    before = stored(settings, "left")
     write(folders, 2)
     prepare(settings, folders[0])
-    write(folders, 3)  # goes on from what was prepared
-    Indexer(settings).switch({"left": prepare(settings, folders[0])})
+    write(folders, 3)
+    state = prepare(settings, folders[0])  # goes on from what was prepared
+    assert stored(settings, "left") == before
+    Indexer(settings).switch({"left": state})
     write(folders, 4)
     Indexer(settings).index(str(folders[0]), name="left")
     fresh = Settings(home=tmp_path / "fresh")
