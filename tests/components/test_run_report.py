@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     server = Mailbox(("127.0.0.1", 0), Handler)
     server.received = []
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("RUN_WEBHOOK_URL", f"http://127.0.0.1:{server.server_port}/hook")
     yield server
     server.shutdown()

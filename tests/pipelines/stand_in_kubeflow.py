@@ -52,7 +52,7 @@ class KubeflowPipelines(ThreadingHTTPServer):
 def kubeflow_pipelines() -> Iterator[KubeflowPipelines]:
     """Serve until the block ends."""
     server = KubeflowPipelines()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()

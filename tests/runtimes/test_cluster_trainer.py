@@ -30,7 +30,7 @@ def cluster_settings() -> Settings:
 @pytest.fixture
 def cluster(cluster_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     server = Cluster(code_assistant_qlora(cluster_settings).to_dict())
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     kubeconfig = {
         "apiVersion": "v1",
         "kind": "Config",
