@@ -74,6 +74,7 @@ class NetworkSettings(Section):
         default=["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"],
         description="Address ranges of the Kubernetes API, which steps call; narrow it to what `kubectl get ep kubernetes` says.",
     )
+    api_server_ports: list[int] = Field(default=[443, 6443], description="The ports it may listen on behind its Service.")
     neighbours: list[str] = Field(
         default=[],
         description="More namespaces that steps and the RAG server call: a judge, a teacher, an OIDC issuer, a collector.",

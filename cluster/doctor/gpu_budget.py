@@ -69,7 +69,7 @@ def _of_training(examination: Examination, everyone: Sequence[Wish], free: dict[
         AREA,
         "training",
         f"a TrainJob of {slices} would wait for good: {holders} of {sum(free.values())} stay taken",
-        "add a GPU, or take embeddings out of inference_services.deployed (index.embedding_model: static, index.embedding_url: null)",
+        "add a GPU, or take embeddings out of inference_services.deployed (with index.embedding_model: static)",
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from cluster.doctor.examination import Examination
 from cluster.doctor.finding import Finding, broken, ok, warning
-from cluster.network.flows import KUBERNETES_API
 
 AREA = "isolation"
 API_ENDPOINTS = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
@@ -35,9 +34,11 @@ def _to_api_server(examination: Examination) -> Iterator[Finding]:
         one_each = ", ".join(f"{address}/{ip_address(address).max_prefixlen}" for address in closed)
         said = f"is at {', '.join(closed)}, which our pods may not reach"
         yield broken(AREA, "API server", said, f"add {one_each} to cluster.network.api_server")
-    if unusual := sorted(ports - set(KUBERNETES_API)):
-        said = f"listens on {', '.join(map(str, unusual))}; our policies open {' and '.join(map(str, KUBERNETES_API))}"
-        yield warning(AREA, "API server's port", said, "add a NetworkPolicy of your own for that port to the pipelines' steps")
+    opened = examination.settings.cluster.network.api_server_ports
+    if unusual := sorted(ports - set(opened)):
+        listed = ", ".join(map(str, unusual))
+        said = f"listens on {listed}; our policies open {' and '.join(map(str, opened))}"
+        yield broken(AREA, "API server's port", said, f"add {listed} to cluster.network.api_server_ports")
     if addresses and not closed and not unusual:
         yield ok(AREA, "API server", f"may be reached at {', '.join(addresses)}")
 

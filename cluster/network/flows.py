@@ -21,7 +21,6 @@ QDRANT_PEERS = 6335
 CLICKHOUSE = (8123, 9000)
 """ClickHouse's HTTP port, and the one of its own protocol."""
 
-KUBERNETES_API = (443, 6443)
 PIPELINES = (8887, 8888, 8080, 8333, 9000)
 """Of Kubeflow Pipelines 2: its API by gRPC and by HTTP, the metadata store, and the object store's two."""
 

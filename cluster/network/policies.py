@@ -69,7 +69,7 @@ def cluster_objects(settings: Settings) -> list[Object]:
     network = settings.cluster.network
     rules(STEPS).asks([_namespace(network.pipelines_namespace)], table.PIPELINES)
     for caller in table.callers_of_the_api():
-        rules(caller).asks(_addresses("cluster.network.api_server", network.api_server), table.KUBERNETES_API)
+        rules(caller).asks(_addresses("cluster.network.api_server", network.api_server), network.api_server_ports)
     if network.neighbours:
         for caller in table.callers_of_neighbours():
             rules(caller).asks([_namespace(name) for name in network.neighbours])

@@ -31,7 +31,9 @@ def test_an_api_server_that_our_policies_close_is_told(cluster: StandInCluster, 
     behind["endpoints"][0]["addresses"] = ["10.0.0.1"]
     assert {finding.state for finding in ask(check_openings, POLICY)} == {"ok"}
     behind["ports"][0]["port"] = 16443
-    assert ask(check_openings, POLICY)[0].said == "listens on 16443; our policies open 443 and 6443"
+    (closed,) = ask(check_openings, POLICY)[:1]
+    assert closed.said == "listens on 16443; our policies open 443 and 6443"
+    assert (closed.state, closed.fix) == ("broken", "add 16443 to cluster.network.api_server_ports")
 
 
 def test_a_namespace_that_our_policies_open_and_is_not_there_is_told_with_its_setting(cluster: StandInCluster, ask: Ask) -> None:

@@ -147,6 +147,9 @@ def test_only_steps_and_what_labels_nodes_call_the_kubernetes_api(
     assert calling == {"train-step", "refresh-serving", "fetch-corpus", "gpu-labels"}
     narrow = policies(CLUSTER__NETWORK__API_SERVER="[10.9.9.9/32]")
     assert not reaches(narrow, everything["train-step"], API, 6443)
+    elsewhere = policies(CLUSTER__NETWORK__API_SERVER_PORTS="[16443]")
+    assert reaches(elsewhere, everything["train-step"], API, 16443)
+    assert not reaches(elsewhere, everything["train-step"], API, 6443)
 
 
 def test_every_pod_may_ask_the_clusters_dns_and_nothing_else_there(
