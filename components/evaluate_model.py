@@ -37,20 +37,22 @@ def evaluate_model(
     from pathlib import Path
 
     from components.evaluation_artifacts import compare_with_baseline
+    from components.gpu_loan import last_use_of_the_gpu
     from components.step import Step, settings_with
     from components.tables import record_metrics
 
     with Step("evaluate_model") as step:
         settings = settings_with(evaluation=evaluation)
-        verdict = compare_with_baseline(
-            settings,
-            adapter=Path(adapter.path),
-            base=adapter.metadata["base"],
-            questions=Path(questions.path),
-            train=Path(train.path),
-            baseline=baseline,
-            progress=step.progress,
-        )
+        with last_use_of_the_gpu(settings):
+            verdict = compare_with_baseline(
+                settings,
+                adapter=Path(adapter.path),
+                base=adapter.metadata["base"],
+                questions=Path(questions.path),
+                train=Path(train.path),
+                baseline=baseline,
+                progress=step.progress,
+            )
         verdict.save(Path(scores.path))
         Path(report.path).write_text(verdict.markdown, encoding="utf-8")
         Path(page.path).write_text(verdict.html, encoding="utf-8")

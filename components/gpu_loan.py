@@ -1,7 +1,11 @@
-"""The GPU that the served model lends to a training when there is no other, and gets back afterwards."""
+"""The GPU that the served model lends to a training when there is no other, and gets back when its adapter is scored."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
+from cia.errors import UnavailableError
 from cia.settings import Settings
 
 
@@ -15,7 +19,7 @@ def lend_gpu(settings: Settings, job: str) -> None:
 def end_loan(settings: Settings) -> None:
     """Start the main model again if it is paused for a TrainJob that does not run any more.
 
-    ``fine_tune_llm`` does so itself; this is for one that was killed. Raises UnavailableError.
+    Raises UnavailableError.
     """
     if settings.training.backend != "kubeflow":
         return
@@ -25,3 +29,18 @@ def end_loan(settings: Settings) -> None:
     job = paused_for(settings)
     if job is not None and not ClusterTrainer(settings).is_active(job):
         resume_after(settings, job)
+
+
+def try_to_end_loan(settings: Settings) -> None:
+    """Do as ``end_loan``, and nothing when the cluster does not answer: `report_run` tries again, and says so when it cannot."""
+    with contextlib.suppress(UnavailableError):
+        end_loan(settings)
+
+
+@contextlib.contextmanager
+def last_use_of_the_gpu(settings: Settings) -> Iterator[None]:
+    """End the loan when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        try_to_end_loan(settings)

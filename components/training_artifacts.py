@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import shutil
@@ -10,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cia.durable_files import replace_bytes, replace_directory
-from cia.errors import UnavailableError
 from cia.progress import Progress
 from cia.registry.mlflow_client import tracking_uri
 from cia.settings import Settings
-from components.gpu_loan import end_loan, lend_gpu
+from components.gpu_loan import lend_gpu, try_to_end_loan
 from runtimes.base_model import resolve_base
 from runtimes.processor import idle_cores
 from runtimes.train_job import FineTuneRequest, FineTuneResult, choose_trainer
@@ -70,9 +68,9 @@ def _run_job(settings: Settings, examples: Path, base: str, out: Path, data_hash
     request = FineTuneRequest.of(settings, given, model, out, tracking_uri(settings), data_hash)
     try:
         return choose_trainer(settings, lambda job: lend_gpu(settings, job)).run(request, progress)
-    finally:
-        with contextlib.suppress(UnavailableError):  # `report_run` tries again, and says so when it cannot
-            end_loan(settings)
+    except BaseException:
+        try_to_end_loan(settings)
+        raise  # after a success the GPU stays lent: `evaluate_model` wants it next, and gives it back
 
 
 def share(home: Path, path: Path, folder: Path) -> Path:
