@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cli.main import run
 from tests.cluster.apply.applying_kubernetes import Cluster
+from tests.kubeconfig import use_kubeconfig
 
 NAMESPACE = "code-assistant"
 SOME = ["--only", "namespace", "--only", "volumes"]
@@ -21,14 +21,7 @@ CLAIMS = "v1/persistentvolumeclaims"
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     stand_in = Cluster()
-    config = {
-        "current-context": "stand-in",
-        "clusters": [{"name": "c", "cluster": {"server": stand_in.url}}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "contexts": [{"name": "stand-in", "context": {"cluster": "c", "user": "u"}}],
-    }
-    (tmp_path / "config").write_text(yaml.safe_dump(config))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    use_kubeconfig(tmp_path, stand_in.url, monkeypatch)
     yield stand_in
     stand_in.close()
 

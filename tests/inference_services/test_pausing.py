@@ -10,11 +10,11 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import yaml
 
 from cia.errors import UnavailableError
 from cia.settings import Settings, load_settings
 from inference_services.pausing import PAUSED_BY, STOP, pause_for, paused_for, resume_after
+from tests.kubeconfig import use_kubeconfig
 
 SERVICE = "/apis/serving.kserve.io/v1beta1/namespaces/code-assistant/inferenceservices/code-assistant"
 
@@ -64,14 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OneService]:
     server = OneService()
-    kubeconfig = {
-        "current-context": "one",
-        "clusters": [{"name": "one", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-        "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
-        "users": [{"name": "one", "user": {}}],
-    }
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    use_kubeconfig(tmp_path, f"http://127.0.0.1:{server.server_port}", monkeypatch)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server

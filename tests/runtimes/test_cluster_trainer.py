@@ -17,6 +17,7 @@ from runtimes.cluster_trainer import ClusterTrainer
 from runtimes.train_job import FineTuneRequest
 from runtimes.train_jobs import RUN_VARIABLE
 from runtimes.training_runtime import code_assistant_qlora
+from tests.kubeconfig import use_kubeconfig
 from tests.runtimes.stand_in_cluster import Cluster, later
 
 NO_GPU = "0/2 nodes are available: 1 Insufficient nvidia.com/gpu, 1 node(s) didn't match Pod's node affinity/selector."
@@ -31,16 +32,7 @@ def cluster_settings() -> Settings:
 def cluster(cluster_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     server = Cluster(code_assistant_qlora(cluster_settings).to_dict())
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "here",
-        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "me"}}],
-        "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
-        "users": [{"name": "me", "user": {}}],
-    }
-    (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    use_kubeconfig(tmp_path, f"http://127.0.0.1:{server.server_port}", monkeypatch)
     yield server
     server.shutdown()
     server.server_close()

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cluster.apply.server import Server
 from cluster.connection import connect
 from tests.cluster.apply.applying_kubernetes import Cluster
 from tests.cluster.apply.objects_of_ours import NAMESPACE
+from tests.kubeconfig import use_kubeconfig
 
 
 @pytest.fixture
@@ -19,17 +19,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
     """A cluster that holds our namespace and is the kubeconfig's current context."""
     stand_in = Cluster()
     stand_in.put("v1/namespaces", {"metadata": {"name": NAMESPACE}, "status": {"phase": "Active"}})
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "stand-in",
-        "clusters": [{"name": "stand-in", "cluster": {"server": stand_in.url}}],
-        "users": [{"name": "tester", "user": {"token": "t"}}],
-        "contexts": [{"name": "stand-in", "context": {"cluster": "stand-in", "user": "tester"}}],
-    }
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(kubeconfig))
-    monkeypatch.setenv("KUBECONFIG", str(path))
+    use_kubeconfig(tmp_path, stand_in.url, monkeypatch)
     yield stand_in
     stand_in.close()
 

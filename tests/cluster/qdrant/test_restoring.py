@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cia.errors import OperationError
 from cia.settings import load_settings
@@ -16,6 +15,7 @@ from cluster.apply.server import Server
 from cluster.connection import connect
 from cluster.qdrant.restoring import JOB_LABEL, restore_in_cluster
 from tests.cluster.apply.applying_kubernetes import Answer, Cluster
+from tests.kubeconfig import use_kubeconfig
 
 SETTINGS = load_settings("cluster", {})
 NAMESPACE = SETTINGS.cluster.namespace
@@ -26,14 +26,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
     stand_in = Cluster()
     verbs = ["get", "list", "patch"]
     stand_in.kubernetes.resources["batch/v1/jobs"] = {"kind": "Job", "namespaced": True, "verbs": verbs}
-    kubeconfig = {
-        "current-context": "stand-in",
-        "clusters": [{"name": "stand-in", "cluster": {"server": stand_in.url}}],
-        "users": [{"name": "tester", "user": {"token": "t"}}],
-        "contexts": [{"name": "stand-in", "context": {"cluster": "stand-in", "user": "tester"}}],
-    }
-    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    use_kubeconfig(tmp_path, stand_in.url, monkeypatch)
     yield stand_in
     stand_in.close()
 

@@ -14,6 +14,7 @@ import pytest
 
 from cia.errors import UnavailableError
 from inference_services.load.replicas import replica_counter
+from tests.kubeconfig import use_kubeconfig
 
 
 def pod(service: str, ready: str | None, deleted: str | None = None) -> dict[str, Any]:
@@ -53,17 +54,7 @@ class _Handler(BaseHTTPRequestHandler):
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
     with ApiServer() as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_address[1]}"
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "here", "cluster": {"server": address}}],
-            "users": [{"name": "me", "user": {}}],
-            "contexts": [{"name": "test", "context": {"cluster": "here", "user": "me"}}],
-            "current-context": "test",
-        }
-        (tmp_path / "config").write_text(json.dumps(config))
-        monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "config"))
+        use_kubeconfig(tmp_path, f"http://127.0.0.1:{server.server_port}", monkeypatch)
         yield server
         server.shutdown()
 
