@@ -31,16 +31,28 @@ def main() -> None:
 
 
 def _tasks(spec: dict[str, Any]) -> dict[str, tuple[list[str], bool]]:
-    """Return the tasks with those they wait for and whether their results are cached; a condition stands for its one task."""
-    tasks = {}
-    for name, task in spec["root"]["dag"]["tasks"].items():
-        inner = spec["components"][task["componentRef"]["name"]].get("dag", {}).get("tasks")
-        shown = next(iter(inner)) if inner else name
-        tasks[shown] = (
-            sorted(task.get("dependentTasks", [])),
-            bool(task.get("cachingOptions", {}).get("enableCache")) and not inner,
+    """Return the tasks with those they wait for and whether their results are cached.
+
+    A loop or a condition stands for its one task; what reports on the run waits for the steps that nothing else waits for.
+    """
+
+    def inside(task: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = spec["components"][task["componentRef"]["name"]].get("dag", {}).get("tasks", {})
+        return found
+
+    root = spec["root"]["dag"]["tasks"]
+    steps = next(inner for task in root.values() if (inner := inside(task)))
+    shown = {name: next(iter(inside(task)), name) for name, task in steps.items()}
+    tasks = {
+        shown[name]: (
+            sorted(shown[other] for other in task.get("dependentTasks", [])),
+            bool(task.get("cachingOptions", {}).get("enableCache")),
         )
-    return tasks
+        for name, task in steps.items()
+    }
+    waited_for = {other for before, _ in tasks.values() for other in before}
+    ends = sorted(set(tasks) - waited_for)
+    return tasks | {name: (ends, False) for name, task in root.items() if not inside(task)}
 
 
 def _depth(name: str, tasks: dict[str, tuple[list[str], bool]]) -> int:
