@@ -110,18 +110,24 @@ class Prompt:
 
 
 def build_prompt(
-    question: str, context: Sequence[SearchResult], budget: Budget, form: AnswerForm = "prose", sure: bool = False
+    question: str,
+    context: Sequence[SearchResult],
+    budget: Budget,
+    form: AnswerForm = "prose",
+    sure: bool = False,
+    offer_all: bool = False,
 ) -> Prompt:
     """Return the prompt for ``question`` with as much of ``context`` (best first) as ``budget`` holds.
 
     ``sure`` says that the context surely answers (``Evidence.sure``): a model that chooses is then not offered to decline.
+    ``offer_all`` offers it every place, whatever the search thinks of them: it is trained to read, not to trust the search.
 
     A chunk that does not fit is cut to its first lines, kept exact, and its range shrinks to them; one of which nothing
     worth showing fits is left out. A question that would take more than half of the budget is cut short.
     """
     question = _within(_harmless(question), budget.count, budget.tokens // 2)
     if form == "choice":
-        return _build_choice(question, context, budget, sure)
+        return _build_choice(question, context, budget, sure, offer_all)
     frame = budget.count(SYSTEM) + budget.count(_question_part(question)) + 3 * TURN_TOKENS
     shown = _pack(context, budget.tokens - frame, budget.count)
     excerpts = "\n\n".join(_excerpt(number, chunk) for number, chunk in enumerate(shown, start=1))
@@ -137,12 +143,13 @@ def build_messages(question: str, context: Sequence[SearchResult], budget: Budge
     return build_prompt(question, context, budget).messages
 
 
-def _build_choice(question: str, context: Sequence[SearchResult], budget: Budget, sure: bool) -> Prompt:
+def _build_choice(question: str, context: Sequence[SearchResult], budget: Budget, sure: bool, offer_all: bool) -> Prompt:
     cards = [_harmless(card(result, question)) for result in context]
     while cards and budget.count(cards_message(question, cards)) + 2 * TURN_TOKENS > budget.tokens:
         cards.pop()
     shown = tuple(context[: len(cards)])
-    numbers = tuple(f"[{number}]" for number in _offered(question, shown))
+    offered = range(1, len(shown) + 1) if offer_all else _offered(question, shown)
+    numbers = tuple(f"[{number}]" for number in offered)
     messages = [{"role": "user", "content": cards_message(question, cards)}]
     choices = numbers if sure and numbers else (*numbers, ABSTENTION)
     return Prompt(messages, shown, choices, question)

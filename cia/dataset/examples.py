@@ -97,7 +97,7 @@ def _choice(
     if random_.random() < SHUFFLED_SHARE:
         random_.shuffle(context)
     budget = Budget(min(settings.model.context_tokens, settings.training.max_tokens))
-    prompt = build_prompt(pair.question, context, budget, "choice", evidence.sure)
+    prompt = build_prompt(pair.question, context, budget, "choice", evidence.sure, offer_all=True)
     right = (n for n, shown in enumerate(prompt.context, start=1) if any(_overlap(shown, gold) for gold in pair.citations))
     completion = next((f"[{number}]" for number in right), ABSTENTION)
     return TrainingExample(prompt.messages, completion, _check(pair, prompt, "choice")) if completion in prompt.choices else None

@@ -103,6 +103,8 @@ def test_in_a_question_in_words_only_places_that_score_near_the_best_are_offered
         "[2]",
         "[3]",
     )
+    every = build_prompt("How is somebody welcomed?", scored(3.0, 1.0), Budget(800), "choice", sure=True, offer_all=True)
+    assert every.choices == ("[1]", "[2]")
     last = build_prompt("How is somebody welcomed?", scored(1.0, 3.0), Budget(800), "choice")
     assert last.read("[2]").startswith("`greet` is a function in `1.py`")
 
