@@ -56,6 +56,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+def test_a_source_that_is_not_there_keeps_no_other_from_the_index(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "greeter").mkdir()
+    (tmp_path / "greeter" / "greeter.py").write_text(CODE)
+    done = cia(tmp_path / "home", "index", str(tmp_path / "gone"), str(tmp_path / "greeter"), "--json")
+    assert done.returncode == 1
+    assert [repo["name"] for repo in json.loads(done.stdout)["repos"]] == ["greeter"]
+    assert done.stderr.startswith("cia: 1 of 2 sources were not indexed: ")
+    assert "gone" in done.stderr
+
+
 def test_search_prints_one_json_document_of_the_fixed_shape(home: Path) -> None:
     found = json.loads(cia(home, "search", "friendly greeting", "--json", "--limit", "2").stdout)
     assert found["query"] == "friendly greeting"
