@@ -19,9 +19,7 @@ from runtimes.base_model.recipe.scoring import score
 LARGEST_FOLDER = 20_000_000
 """Bytes."""
 
-FEWEST_RIGHT, FEWEST_ABSTAINED = 0.55, 0.35
-
-CIA = Path(shipped.__file__).parents[2] / "cia"
+FEWEST_RIGHT, FEWEST_ABSTAINED = 0.65, 0.55
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +73,12 @@ def test_a_damaged_copy_is_replaced(tmp_path: Path) -> None:
 
 
 def test_it_picks_the_right_card_in_code_that_it_never_saw(tokenizer: Any, tmp_path: Path) -> None:
-    """Of the project's own domain code. Measured on five public packages: see the model card."""
+    """Of click, as it is installed: the model was not made from it. Measured on five public packages: see the model card."""
+    import click
     from transformers import AutoModelForCausalLM
 
-    shutil.copytree(CIA, tmp_path / "own" / "cia", ignore=shutil.ignore_patterns("__pycache__"))
+    installed = Path(click.__file__).parent
+    shutil.copytree(installed, tmp_path / "own" / "click", ignore=shutil.ignore_patterns("__pycache__"))
     settings = Settings(home=tmp_path / "home")
     code = read_code_base(Corpus(settings).add(str(tmp_path / "own")), settings.chunking)
     model = AutoModelForCausalLM.from_pretrained(shipped_base(), dtype="float32")

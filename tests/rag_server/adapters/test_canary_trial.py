@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -110,7 +111,7 @@ def test_thumbs_down_take_it_back_also_from_users_that_are_revoked_since(
 ) -> None:
     server, tried, usual, registry = trial()
     for mine, rating in ((tried, "down"), (usual, "up")):
-        for _ in range(10):
+        for _ in range(13):  # the first look, at 10 answers, may come before the tenth thumb; the second is at 13
             answer = mine.ask(QUESTION).json()
             given = {"trace_id": answer["trace_id"], "rating": rating}
             assert mine.client.post("/v1/feedback", json=given).status_code == 204
@@ -120,9 +121,9 @@ def test_thumbs_down_take_it_back_also_from_users_that_are_revoked_since(
             if not user.is_admin and user.revoked is None:
                 users.revoke(user.name)
     assert eventually(lambda: registry.canary() is None)
-    assert "thumbs down 10 of 10 (100.0%) against 0 of 10" in registry.get(3).tags["canary_ended_why"]
-    assert server.metric('cia_feedback_by_adapter_total{rating="down",version="3"}') == 20
-    assert server.metric('cia_feedback_by_adapter_total{rating="up",version="1"}') == 20
+    assert re.search(r"thumbs down 1\d of 1\d \(100.0%\) against 0 of 1\d", registry.get(3).tags["canary_ended_why"])
+    assert server.metric('cia_feedback_by_adapter_total{rating="down",version="3"}') == 26
+    assert server.metric('cia_feedback_by_adapter_total{rating="up",version="1"}') == 26
 
 
 def test_with_the_registry_away_its_users_get_production_at_once_and_the_registry_is_told_later(
